@@ -1,0 +1,27 @@
+// Jsonnet -> Value. The parent finds all imports, reads them under allowed roots and hands the bundle to a child process that has
+// no file system to speak of; the child is the only door to libjsonnet, which it opens at run time.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "compiler/compile.hpp"
+
+namespace fabric {
+
+// Reads the program at sources[source] (absolute path `path`) with its imports, evaluates it, and reads the answer. origins
+// receives exact places for values whose text can be found in the program, else `computed` ones. Every file read is appended to
+// inputs, and to sources as far as a diagnostic needs it.
+std::optional<Value> read_jsonnet(Sources& sources, std::uint32_t source, const std::string& path, const Outside& outside, SourceMap& origins,
+                                  std::vector<Input>& inputs, Diagnostics& diagnostics);
+
+// The child: reads a bundle from stdin, evaluates it with libjsonnet, writes the result to stdout. The main of the hidden
+// subcommand `fabric jsonnet-child`.
+int jsonnet_child_main();
+
+// The bundle and the result as they cross the pipe.
+std::string encode_jsonnet_program(const JsonnetProgram& program);
+std::optional<JsonnetResult> decode_jsonnet_result(const std::string& bytes);
+
+}  // namespace fabric

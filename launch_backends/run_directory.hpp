@@ -1,0 +1,70 @@
+// A run on disk, runs/NAME/UTC-TIME-6HEX: plan.json, status.json, events.jsonl, checkpoints/, metrics.*, nodes/K/rank-N.log.
+// One writer a place: the controller writes here, the agent of node K below nodes/K. Whole files are replaced by rename, so a
+// reader never sees half of one; events.jsonl is append-only, one line a write.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "schema/binding.hpp"
+#include "schema/event.hpp"
+#include "schema/plan.hpp"
+
+namespace fabric {
+
+// status.json: where the run stands.
+struct RunStatus {
+  std::string state;  // starting, running, stopping, finished, failed, stopped, lost
+  std::int64_t attempt = 0;
+  std::int64_t controller_pid = 0;
+  double started = 0;  // seconds since the epoch
+  std::optional<double> ended;
+  std::optional<std::int64_t> exit_code;
+  std::string message;  // what died first; empty while all is well
+  static constexpr auto fields() {
+    return std::tuple(field("state", &RunStatus::state), field("attempt", &RunStatus::attempt),
+                      field("controller_pid", &RunStatus::controller_pid), field("started", &RunStatus::started),
+                      field("ended", &RunStatus::ended), field("exit_code", &RunStatus::exit_code), field("message", &RunStatus::message));
+  }
+};
+
+// A checkpoint that was passed over, and why.
+struct SkippedCheckpoint {
+  std::string path;
+  std::string why;
+};
+
+class RunDirectory {
+ public:
+  // Makes runs/NAME/<id>, writes plan.json and points runs/NAME/latest at it. Throws std::system_error with the path in its text.
+  static RunDirectory create(const std::string& runs, const std::string& name, const Plan& plan);
+  // An existing run by its path, `latest` link included. Throws std::system_error where there is none.
+  static RunDirectory open(const std::string& path);
+  RunDirectory(RunDirectory&&) noexcept;
+  RunDirectory& operator=(RunDirectory&&) noexcept;
+  ~RunDirectory();
+
+  const std::string& path() const { return path_; }  // absolute, links resolved
+  std::string id() const;                            // NAME/<id>
+
+  // Marks the run as living until this object (or its process) ends; a kernel lock, so a killed controller leaves none behind.
+  // False if another process holds it.
+  bool lock();
+
+  std::string plan_text() const;
+  RunStatus status() const;
+  void write_status(const RunStatus& status) const;
+  void append_event(const Event& event) const;
+
+  // The newest checkpoint that verifies, newest first by step; those passed over are named.
+  std::optional<std::string> newest_checkpoint(std::vector<SkippedCheckpoint>& skipped) const;
+
+ private:
+  explicit RunDirectory(std::string path) : path_(std::move(path)) {}
+  std::string path_;
+  int lock_fd_ = -1;
+  mutable int events_fd_ = -1;
+};
+
+}  // namespace fabric

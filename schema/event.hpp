@@ -1,0 +1,29 @@
+// What happens in a run, as written to events.jsonl, one JSON object a line, and as told to whoever watches. Also what a rank
+// may append to the file that FABRIC_EVENTS names.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "schema/binding.hpp"
+
+namespace fabric {
+
+// Kinds written by the controller: run_started, node_ready, bound, rank_started, rank_exited, stopping, run_finished.
+// Kinds written by a program: step, metrics, checkpoint, heartbeat, and note.
+struct Event {
+  std::string kind;
+  double time = 0;  // seconds since the epoch, of the machine where it happened
+  std::optional<std::int64_t> node;
+  std::optional<std::int64_t> rank;
+  Value detail;  // a map, by kind
+
+  static constexpr auto fields() {
+    return std::tuple(field("kind", &Event::kind), field("time", &Event::time), field("node", &Event::node), field("rank", &Event::rank),
+                      field("detail", &Event::detail));
+  }
+  friend bool operator==(const Event&, const Event&) = default;
+};
+
+}  // namespace fabric

@@ -1,0 +1,176 @@
+// What a job is. Each field is declared once; Job<Spec> is what the user asked, where some fields may still be `auto`, and
+// Job<Resolved> is what will run. Meaning, units, defaults and choices stand in job.schema.json and nowhere else.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <variant>
+#include <vector>
+
+#include "schema/binding.hpp"
+#include "schema/units.hpp"
+
+namespace fabric {
+
+struct Spec;      // as written: a Field may be `auto`
+struct Resolved;  // as decided: a Field is a plain value
+
+template <class Stage, class T>
+using Field = std::conditional_t<std::is_same_v<Stage, Spec>, std::variant<Auto, T>, T>;
+
+// Whether the compiler may be left to fill a field in.
+template <class T>
+constexpr bool is_auto(const std::variant<Auto, T>& f) {
+  return std::holds_alternative<Auto>(f);
+}
+
+enum class Accelerator { cpu, cuda };
+enum class Strategy { single, ddp };
+enum class Precision { fp64_true, fp32_true, bf16_mixed };
+enum class GroupBackend { gloo, nccl };
+enum class BackendName { local };
+enum class TaskName { image_classifier };
+enum class ModelName { mlp, cnn };
+enum class OptimizerName { sgd, adamw };
+enum class ScheduleName { constant, cosine, linear };
+
+template <> struct Names<Accelerator> { static constexpr std::array<std::pair<std::string_view, Accelerator>, 2> table{{{"cpu", Accelerator::cpu}, {"cuda", Accelerator::cuda}}}; };
+template <> struct Names<Strategy> { static constexpr std::array<std::pair<std::string_view, Strategy>, 2> table{{{"single", Strategy::single}, {"ddp", Strategy::ddp}}}; };
+template <> struct Names<Precision> { static constexpr std::array<std::pair<std::string_view, Precision>, 3> table{{{"64-true", Precision::fp64_true}, {"32-true", Precision::fp32_true}, {"bf16-mixed", Precision::bf16_mixed}}}; };
+template <> struct Names<GroupBackend> { static constexpr std::array<std::pair<std::string_view, GroupBackend>, 2> table{{{"gloo", GroupBackend::gloo}, {"nccl", GroupBackend::nccl}}}; };
+template <> struct Names<BackendName> { static constexpr std::array<std::pair<std::string_view, BackendName>, 1> table{{{"local", BackendName::local}}}; };
+template <> struct Names<TaskName> { static constexpr std::array<std::pair<std::string_view, TaskName>, 1> table{{{"image_classifier", TaskName::image_classifier}}}; };
+template <> struct Names<ModelName> { static constexpr std::array<std::pair<std::string_view, ModelName>, 2> table{{{"mlp", ModelName::mlp}, {"cnn", ModelName::cnn}}}; };
+template <> struct Names<OptimizerName> { static constexpr std::array<std::pair<std::string_view, OptimizerName>, 2> table{{{"sgd", OptimizerName::sgd}, {"adamw", OptimizerName::adamw}}}; };
+template <> struct Names<ScheduleName> { static constexpr std::array<std::pair<std::string_view, ScheduleName>, 3> table{{{"constant", ScheduleName::constant}, {"cosine", ScheduleName::cosine}, {"linear", ScheduleName::linear}}}; };
+
+struct Model {
+  ModelName name{};
+  std::int64_t width = 0;
+  static constexpr auto fields() { return std::tuple(field("name", &Model::name), field("width", &Model::width)); }
+  friend bool operator==(const Model&, const Model&) = default;
+};
+
+struct Data {
+  std::string path;
+  double mean = 0;
+  double std = 0;
+  static constexpr auto fields() { return std::tuple(field("path", &Data::path), field("mean", &Data::mean), field("std", &Data::std)); }
+  friend bool operator==(const Data&, const Data&) = default;
+};
+
+struct Optimizer {
+  OptimizerName name{};
+  double lr = 0;
+  double weight_decay = 0;
+  double momentum = 0;
+  std::vector<double> betas;
+  double eps = 0;
+  static constexpr auto fields() {
+    return std::tuple(field("name", &Optimizer::name), field("lr", &Optimizer::lr), field("weight_decay", &Optimizer::weight_decay),
+                      field("momentum", &Optimizer::momentum), field("betas", &Optimizer::betas), field("eps", &Optimizer::eps));
+  }
+  friend bool operator==(const Optimizer&, const Optimizer&) = default;
+};
+
+struct Schedule {
+  ScheduleName name{};
+  std::int64_t warmup_steps = 0;
+  static constexpr auto fields() { return std::tuple(field("name", &Schedule::name), field("warmup_steps", &Schedule::warmup_steps)); }
+  friend bool operator==(const Schedule&, const Schedule&) = default;
+};
+
+template <class Stage>
+struct Train {
+  TaskName task{};
+  Model model;
+  Data data;
+  Optimizer optimizer;
+  Schedule schedule;
+  std::int64_t batch_size = 0;
+  Field<Stage, std::int64_t> micro_batch_size{};
+  Field<Stage, std::int64_t> accumulation{};
+  std::optional<std::int64_t> epochs;
+  std::optional<std::int64_t> steps;
+  Field<Stage, std::int64_t> data_workers{};
+  std::int64_t log_every = 0;
+  std::optional<std::string> initial_weights;
+  static constexpr auto fields() {
+    return std::tuple(field("task", &Train::task), field("model", &Train::model), field("data", &Train::data),
+                      field("optimizer", &Train::optimizer), field("schedule", &Train::schedule), field("batch_size", &Train::batch_size),
+                      field("micro_batch_size", &Train::micro_batch_size), field("accumulation", &Train::accumulation),
+                      field("epochs", &Train::epochs), field("steps", &Train::steps), field("data_workers", &Train::data_workers),
+                      field("log_every", &Train::log_every), field("initial_weights", &Train::initial_weights));
+  }
+  friend bool operator==(const Train&, const Train&) = default;
+};
+
+struct Program {
+  std::vector<std::string> command;
+  std::optional<std::string> cwd;
+  static constexpr auto fields() { return std::tuple(field("command", &Program::command), field("cwd", &Program::cwd)); }
+  friend bool operator==(const Program&, const Program&) = default;
+};
+
+struct CheckpointPolicy {
+  Interval every;
+  std::int64_t keep = 0;
+  static constexpr auto fields() { return std::tuple(field("every", &CheckpointPolicy::every), field("keep", &CheckpointPolicy::keep)); }
+  friend bool operator==(const CheckpointPolicy&, const CheckpointPolicy&) = default;
+};
+
+struct Stop {
+  std::string signal;
+  Duration grace;
+  static constexpr auto fields() { return std::tuple(field("signal", &Stop::signal), field("grace", &Stop::grace)); }
+  friend bool operator==(const Stop&, const Stop&) = default;
+};
+
+template <class Stage>
+struct ProcessGroup {
+  Field<Stage, GroupBackend> backend{};
+  Duration timeout;
+  static constexpr auto fields() { return std::tuple(field("backend", &ProcessGroup::backend), field("timeout", &ProcessGroup::timeout)); }
+  friend bool operator==(const ProcessGroup&, const ProcessGroup&) = default;
+};
+
+template <class Stage>
+struct Job {
+  std::int64_t fabric = 0;
+  std::string name;
+  Field<Stage, Accelerator> accelerator{};
+  Field<Stage, Devices> devices{};
+  Field<Stage, std::int64_t> num_nodes{};
+  Field<Stage, Strategy> strategy{};
+  Field<Stage, Precision> precision{};
+  Field<Stage, std::int64_t> threads{};
+  ProcessGroup<Stage> process_group;
+  // Bound at start when absent; who binds them is a Decision.
+  std::optional<std::string> main_address;
+  std::optional<std::int64_t> main_port;
+  std::optional<Train<Stage>> train;
+  std::optional<Program> program;
+  std::map<std::string, std::string> env;
+  CheckpointPolicy checkpoint;
+  Stop stop;
+  std::int64_t seed = 0;
+  BackendName backend{};
+  static constexpr auto fields() {
+    return std::tuple(field("fabric", &Job::fabric), field("name", &Job::name), field("accelerator", &Job::accelerator),
+                      field("devices", &Job::devices), field("num_nodes", &Job::num_nodes), field("strategy", &Job::strategy),
+                      field("precision", &Job::precision), field("threads", &Job::threads), field("process_group", &Job::process_group),
+                      field("main_address", &Job::main_address), field("main_port", &Job::main_port), field("train", &Job::train),
+                      field("program", &Job::program), field("env", &Job::env), field("checkpoint", &Job::checkpoint),
+                      field("stop", &Job::stop), field("seed", &Job::seed), field("backend", &Job::backend));
+  }
+  friend bool operator==(const Job&, const Job&) = default;
+};
+
+using JobSpec = Job<Spec>;
+using ResolvedJob = Job<Resolved>;
+
+}  // namespace fabric

@@ -1,0 +1,60 @@
+#include "schema/job_schema.hpp"
+
+#include <cassert>
+
+#include "schema/json.hpp"
+
+namespace fabric {
+namespace {
+
+constexpr std::string_view text =
+#include "job_schema_text.inc"
+    ;
+
+// The schema itself, or what its $ref names.
+const Value& followed(const Value& schema) {
+  const Value* reference = schema.find("$ref");
+  if (!reference) return schema;
+  constexpr std::string_view prefix = "#/definitions/";
+  assert(reference->as_string().starts_with(prefix));
+  const Value* target = job_schema().find("definitions")->find(std::string_view(reference->as_string()).substr(prefix.size()));
+  assert(target);
+  return *target;
+}
+
+}  // namespace
+
+std::string_view job_schema_text() { return text; }
+
+const Value& job_schema() {
+  static const Value schema = [] {
+    std::string why;
+    std::optional<Value> parsed = read_json(text, &why);
+    assert(parsed && "job.schema.json is not JSON");
+    return std::move(*parsed);
+  }();
+  return schema;
+}
+
+const Value* field_properties(const Value& schema) {
+  const Value& at = followed(schema);
+  if (const Value* properties = at.find("properties")) return properties;
+  if (const Value* branches = at.find("anyOf"))
+    if (at.find("x-short") || at.find("x-short-list"))
+      for (const Value& branch : branches->as_array())
+        if (const Value* properties = field_properties(branch)) return properties;
+  return nullptr;
+}
+
+const Value* field_schema(const std::vector<std::string>& names) {
+  const Value* at = job_schema().find("definitions")->find("job");
+  for (const std::string& name : names) {
+    const Value* properties = field_properties(*at);
+    at = properties ? properties->find(name) : nullptr;
+    if (!at) return nullptr;
+    at = &followed(*at);
+  }
+  return at;
+}
+
+}  // namespace fabric

@@ -1,0 +1,32 @@
+// JSON text <-> Value. The reader is ours because it keeps positions and refuses what other readers accept in silence:
+// duplicate keys, integers beyond 64 bits, numbers beyond a double, nesting deeper than a limit, invalid UTF-8 (RFC 8259).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "schema/diagnostic.hpp"
+#include "schema/value.hpp"
+
+namespace fabric {
+
+constexpr std::size_t json_depth_limit = 200;
+
+// Reads sources[source].text. Each value's place is put into map, if given. On an error answers nullopt and adds one
+// diagnostic (FAB03xx) with its exact span.
+std::optional<Value> read_json(const Sources& sources, std::uint32_t source, SourceMap* map, Diagnostics& diagnostics);
+
+// For texts of our own (frames, events, plans between processes): the value, or nullopt and why.
+std::optional<Value> read_json(std::string_view text, std::string* why = nullptr);
+
+// RFC 8785 (JCS): sorted keys by UTF-16 units, no white space, shortest round-trip numbers in ECMAScript's form. One deviation:
+// a 64-bit integer is printed exactly. A real that is NaN or infinite has no JSON form: an assertion.
+std::string canonical_json(const Value& value);
+
+// For people: two spaces of indent, keys in their order.
+std::string pretty_json(const Value& value);
+
+}  // namespace fabric
