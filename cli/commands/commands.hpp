@@ -1,0 +1,13 @@
+// The rows of the command table, each defined in the file of its name.
+#pragma once
+
+#include "cli/command.hpp"
+
+namespace fabric {
+
+extern const Command plan_command;
+extern const Command validate_command;
+extern const Command version_command;
+extern const Command help_command;
+
+}  // namespace fabric

@@ -1,0 +1,71 @@
+#include "cli/commands/commands.hpp"
+#include "cli/outside.hpp"
+#include "cli/planning.hpp"
+#include "cli/saved_plan.hpp"
+#include "cli/show_plan.hpp"
+#include "schema/json.hpp"
+
+namespace fabric {
+namespace {
+
+constexpr Option options[] = {
+    {"-o,--output", "FILE", "Save the plan, so that `fabric apply FILE` runs exactly this or refuses."},
+    profile_option,
+    set_option,
+    hardware_option,
+    {"--ranks", "", "Show each rank with its command and variables."},
+    format_option,
+};
+
+constexpr Example examples[] = {
+    {"fabric plan job.yaml", "what would run here, and why"},
+    {"fabric plan job.yaml --profile quick --set devices=2", "with a profile and one field changed"},
+    {"fabric plan job.yaml -o p.json", "keep it: `fabric apply p.json` runs exactly this"},
+    {"fabric plan job.yaml --hardware gpu-box.json", "for a machine recorded with `fabric probe`"},
+};
+
+// The command that carries out what was shown.
+std::vector<std::string> apply_line(const Invocation& invocation, const Plan& plan) {
+  if (const auto saved = invocation.arguments.value("output")) return {"fabric", "apply", *saved};
+  std::vector<std::string> line = {"fabric", "apply", *invocation.arguments.operand};
+  for (const std::string& profile : plan.request.profiles) line.insert(line.end(), {"--profile", profile});
+  for (const std::string& set : plan.request.sets) line.insert(line.end(), {"--set", set});
+  return line;
+}
+
+int run(const Invocation& invocation) {
+  const Arguments& arguments = invocation.arguments;
+  const Terminal& out = invocation.console.out;
+  const Planning planning = plan_job(request_of(arguments), invocation.self, arguments.value("hardware"));
+  report(invocation, planning.compilation);
+  if (!planning.good()) return exit_with(planning.failure());
+
+  const Plan& plan = *planning.compilation.plan;
+  if (const auto path = arguments.value("output")) write_file(*path, save_plan(plan));
+  if (arguments.value("format") == "json") {
+    out.write(pretty_json(plan_document(plan)) + '\n');
+    return exit_with(ExitCode::success);
+  }
+  std::string text = show_plan(plan, planning.answered, out);
+  if (arguments.has("ranks")) text += show_ranks(plan, out);
+  text += '\n';
+  if (const auto path = arguments.value("output")) text += "Saved in " + sanitised(*path) + ".  ";
+  text += "Run it:  " + out.paint(Style::accent, sanitised(shell_line(apply_line(invocation, plan)))) + '\n';
+  out.write(text);
+  return exit_with(ExitCode::success);
+}
+
+}  // namespace
+
+const Command plan_command{
+    .name = "plan",
+    .summary = "show what a job would run: every process, device, variable and file, and why",
+    .about = "Checks a job, fills in what it leaves to fabric from the hardware of this machine, and shows the result. Nothing is started "
+             "and, but for -o, nothing is written.",
+    .operand = Operand{"JOB", "a job file, job.yaml or job.jsonnet"},
+    .options = options,
+    .examples = examples,
+    .run = run,
+};
+
+}  // namespace fabric

@@ -1,0 +1,95 @@
+// The program `fabric`: finds the command, reads its options, and turns what went wrong into a sentence and an exit code.
+#include <unistd.h>
+
+#include <csignal>
+#include <exception>
+#include <filesystem>
+
+#include "cli/command.hpp"
+#include "cli/commands/commands.hpp"
+#include "compiler/front_ends/jsonnet.hpp"
+#include "compiler/spelling.hpp"
+#include "launch_backends/agent.hpp"
+
+namespace fabric {
+namespace {
+
+constexpr const Command* table_of_commands[] = {
+    &plan_command, &validate_command, &version_command, &help_command,
+};
+
+const Command* find_command(std::string_view name) {
+  for (const Command* c : commands())
+    if (c->name == name) return c;
+  return nullptr;
+}
+
+bool asks_for_help(const std::vector<std::string>& arguments) {
+  for (const std::string& a : arguments) {
+    if (a == "--") return false;
+    if (a == "-h" || a == "--help") return true;
+  }
+  return false;
+}
+
+void complain(const Terminal& err, std::string_view what, std::string_view help) {
+  err.write(err.paint(Style::error, "error") + err.paint(Style::strong, ": " + sanitised(what)) + '\n');
+  if (!help.empty()) err.write("  " + err.paint(Style::note, "=") + " help: " + sanitised(help) + '\n');
+}
+
+int dispatch(const std::vector<std::string>& arguments) {
+  const Console console{Terminal::of(STDOUT_FILENO), Terminal::of(STDERR_FILENO)};
+  if (arguments.empty() || arguments[0] == "-h" || arguments[0] == "--help") {
+    (arguments.empty() ? console.err : console.out).write(general_help(arguments.empty() ? console.err : console.out));
+    return exit_with(arguments.empty() ? ExitCode::usage : ExitCode::success);
+  }
+  const std::string name = arguments[0] == "--version" || arguments[0] == "-V" ? "version" : arguments[0];
+  const Command* command = find_command(name);
+  if (!command) {
+    std::vector<std::string> names;
+    for (const Command* c : commands()) names.emplace_back(c->name);
+    const std::optional<std::string> meant = closest(name, names);
+    const bool file = name.ends_with(".yaml") || name.ends_with(".yml") || name.ends_with(".jsonnet") || name.ends_with(".json");
+    complain(console.err, "`" + name + "` is not a command of fabric",
+             meant  ? "did you mean `fabric " + *meant + "`?"
+             : file ? "to see what it would run: fabric plan " + name
+                    : "`fabric help` lists the commands");
+    return exit_with(ExitCode::usage);
+  }
+  const std::vector<std::string> rest(arguments.begin() + 1, arguments.end());
+  if (asks_for_help(rest)) {
+    console.out.write(command_help(*command, console.out));
+    return exit_with(ExitCode::success);
+  }
+  try {
+    const Invocation invocation{parse_arguments(*command, rest), console, std::filesystem::read_symlink("/proc/self/exe").string()};
+    return command->run(invocation);
+  } catch (const UsageError& error) {
+    complain(console.err, error.what(), error.help);
+    return exit_with(command->runs_jobs ? ExitCode::refused : ExitCode::usage);
+  } catch (const std::exception& error) {
+    complain(console.err, error.what(), "");
+    return exit_with(command->runs_jobs ? ExitCode::refused : ExitCode::internal);
+  }
+}
+
+}  // namespace
+
+std::span<const Command* const> commands() { return table_of_commands; }
+
+}  // namespace fabric
+
+int main(int argc, char** argv) {
+  // What fabric starts as its own child speaks a protocol and has no options to read.
+  const std::string_view name = argc > 1 ? argv[1] : "";
+  if (name == "agent") return fabric::agent_main(argc - 1, argv + 1);
+  if (name == "jsonnet-child") return fabric::jsonnet_child_main();
+  try {
+    return fabric::dispatch(std::vector<std::string>(argv + 1, argv + argc));
+  } catch (const std::exception& error) {
+    // Standard output or standard error itself is out of order.
+    const std::string text = std::string("error: ") + error.what() + '\n';
+    [[maybe_unused]] const ssize_t n = write(STDERR_FILENO, text.data(), text.size());
+    return fabric::exit_with(fabric::ExitCode::internal);
+  }
+}

@@ -1,0 +1,107 @@
+#include "cli/outside.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+
+#include "cli/version.hpp"
+
+namespace fabric {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr off_t file_limit = off_t{64} << 20;
+
+struct Descriptor {
+  int fd;
+  ~Descriptor() {
+    if (fd >= 0) close(fd);
+  }
+};
+
+std::string real_path(const std::string& path) {
+  std::error_code error;
+  const fs::path resolved = fs::canonical(path, error);
+  return error ? "" : resolved.string();
+}
+
+[[noreturn]] void fail(const std::string& what) { throw std::system_error(errno, std::generic_category(), what); }
+
+}  // namespace
+
+ReadFile read_file(const std::string& path) {
+  const Descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)};
+  if (file.fd < 0) return {std::nullopt, std::strerror(errno)};
+  struct stat status {};
+  if (fstat(file.fd, &status) != 0) return {std::nullopt, std::strerror(errno)};
+  if (S_ISDIR(status.st_mode)) return {std::nullopt, "Is a directory"};
+  // A pipe is read to its end: job.yaml may be <(generate).
+  if (!S_ISREG(status.st_mode) && !S_ISFIFO(status.st_mode)) return {std::nullopt, "Is not a regular file"};
+  if (S_ISFIFO(status.st_mode)) fcntl(file.fd, F_SETFL, 0);
+  std::string text;
+  char buffer[1 << 16];
+  for (;;) {
+    const ssize_t n = read(file.fd, buffer, sizeof buffer);
+    if (n == 0) break;
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return {std::nullopt, std::strerror(errno)};
+    text.append(buffer, static_cast<std::size_t>(n));
+    if (static_cast<off_t>(text.size()) > file_limit) return {std::nullopt, "File too large: more than 64 MiB"};
+  }
+  return {std::move(text), ""};
+}
+
+void write_file(const std::string& path, const std::string& content) {
+  std::string temporary = path + ".XXXXXX";
+  const int fd = mkstemp(temporary.data());
+  if (fd < 0) fail("cannot write " + path);
+  try {
+    Descriptor file{fd};
+    for (std::string_view rest = content; !rest.empty();) {
+      const ssize_t n = write(fd, rest.data(), rest.size());
+      if (n < 0 && errno != EINTR) fail("cannot write " + path);
+      if (n > 0) rest.remove_prefix(static_cast<std::size_t>(n));
+    }
+    // mkstemp made it private; a new file gets what the umask leaves.
+    const mode_t mask = umask(0);
+    umask(mask);
+    if (fchmod(fd, 0666 & ~mask) != 0 || fsync(fd) != 0) fail("cannot write " + path);
+  } catch (...) {
+    unlink(temporary.c_str());
+    throw;
+  }
+  if (rename(temporary.c_str(), path.c_str()) != 0) {
+    const int why = errno;
+    unlink(temporary.c_str());
+    errno = why;
+    fail("cannot write " + path);
+  }
+}
+
+std::string shown_path(const std::string& path) {
+  std::error_code error;
+  const fs::path here = fs::current_path(error);
+  if (error) return path;
+  const std::string relative = fs::path(path).lexically_relative(here).string();
+  return relative.empty() || relative.starts_with("..") ? path : relative;
+}
+
+Outside make_outside(const std::string& self) {
+  Outside outside;
+  outside.read_file = read_file;
+  outside.real_path = real_path;
+  outside.working_directory = fs::current_path().string();
+  const char* worker = std::getenv("FABRIC_WORKER");
+  outside.worker = worker && *worker ? fs::absolute(worker).lexically_normal().string() : (fs::path(self).parent_path() / "fabric-worker").string();
+  outside.version = version_text();
+  return outside;
+}
+
+}  // namespace fabric

@@ -1,0 +1,120 @@
+#include "cli/planning.hpp"
+
+#include <filesystem>
+
+#include "cli/outside.hpp"
+#include "cli/render_diagnostics.hpp"
+#include "schema/json.hpp"
+
+namespace fabric {
+namespace {
+
+std::string_view code_of(QuestionKind kind) {
+  switch (kind) {
+    case QuestionKind::is_directory: return "FAB5001";
+    case QuestionKind::is_file: return "FAB5002";
+    case QuestionKind::is_program: return "FAB5003";
+  }
+  return "FAB5000";
+}
+
+std::string way_out(const Question& question) {
+  switch (question.kind) {
+    case QuestionKind::is_directory: return "make the folder, or write the path of the right one; a relative path counts from the job file's folder";
+    case QuestionKind::is_file: return "write the path of a file that is there; a relative path counts from the job file's folder";
+    case QuestionKind::is_program:
+      return question.field == "train" ? "build it: a fabric that was built without the runtime plans but does not train"
+                                       : "write the program's path, or put its folder on PATH";
+  }
+  return "";
+}
+
+// Reads --hardware FILE. Its problems point into that file and not into the job, so they are a compilation of their own.
+std::optional<Hardware> read_hardware(const std::string& path, Compilation& c) {
+  const ReadFile file = read_file(path);
+  if (!file.text) {
+    Diagnostic d;
+    d.code = "FAB4801";
+    d.message = "cannot read " + path + ": " + file.error;
+    d.help = "`fabric probe --format json > FILE` records the machine it runs on";
+    c.diagnostics.add(std::move(d));
+    return std::nullopt;
+  }
+  const std::uint32_t source = c.sources.add({path, *file.text, Source::Kind::file});
+  const std::optional<Value> value = read_json(c.sources, source, &c.origins, c.diagnostics);
+  if (!value) return std::nullopt;
+  Diagnostic d;
+  d.code = "FAB4802";
+  d.help = "record the machine again with `fabric probe --format json`";
+  try {
+    Hardware hardware = from_value<Hardware>(*value);
+    if (hardware.version == 1 && !hardware.groups.empty()) return hardware;
+    d.message = hardware.groups.empty() ? "the file describes no machine" : "the file has a version that this fabric does not know";
+    d.at = Path(hardware.groups.empty() ? "groups" : "version");
+  } catch (const BindingError& error) {
+    d.message = std::string("not a description of a machine: ") + error.what();
+    d.at = error.path;
+  }
+  c.diagnostics.add(std::move(d));
+  return std::nullopt;
+}
+
+void ask(Planning& p) {
+  const std::vector<Question>& questions = p.compilation.plan->questions;
+  const std::vector<std::string> answers = p.backend->answer(questions);
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    if (answers[i].empty()) continue;
+    Diagnostic d;
+    d.code = code_of(questions[i].kind);
+    d.message = answers[i];
+    d.at = Path::parse(questions[i].field).value_or(Path());
+    d.help = way_out(questions[i]);
+    p.compilation.diagnostics.add(std::move(d));
+  }
+  p.answered = true;
+}
+
+}  // namespace
+
+ExitCode Planning::failure() const {
+  for (const Diagnostic& d : compilation.diagnostics.all())
+    if (d.severity == Severity::error && !d.code.starts_with("FAB4") && !d.code.starts_with("FAB5")) return ExitCode::bad_file;
+  return ExitCode::unresolved;
+}
+
+Request request_of(const Arguments& arguments) {
+  Request request;
+  request.job = std::filesystem::absolute(*arguments.operand).lexically_normal().string();
+  request.profiles = arguments.values("profile");
+  request.sets = arguments.values("set");
+  return request;
+}
+
+Planning plan_job(const Request& request, const std::string& self, const std::optional<std::string>& hardware_file) {
+  Planning p;
+  std::optional<Hardware> recorded;
+  if (hardware_file) {
+    recorded = read_hardware(*hardware_file, p.compilation);
+    if (!recorded) return p;
+  }
+  p.compilation = compile(request, make_outside(self), [&](const JobSpec& job, Diagnostics& diagnostics) {
+    p.backend = make_launch_backend(job.backend, self);
+    return recorded ? *recorded : p.backend->probe(diagnostics);
+  });
+  if (!p.compilation.plan) return p;
+  if (!recorded) ask(p);
+  Submission submission = p.backend->render(*p.compilation.plan, p.compilation.diagnostics);
+  if (!p.compilation.diagnostics.has_errors()) p.submission = std::move(submission);
+  return p;
+}
+
+void report(const Invocation& invocation, const Compilation& compilation) {
+  if (compilation.diagnostics.all().empty()) return;
+  if (invocation.arguments.value("format") == "json" && compilation.diagnostics.has_errors()) {
+    invocation.console.out.write(pretty_json(diagnostics_value(compilation.diagnostics, compilation.sources, compilation.origins)) + '\n');
+    return;
+  }
+  invocation.console.err.write(render_diagnostics(compilation.diagnostics, compilation.sources, compilation.origins, invocation.console.err));
+}
+
+}  // namespace fabric

@@ -1,0 +1,41 @@
+// From the command line to a checked plan: compiles the job, looks at the machine or reads what was recorded of one, lets the backend
+// answer the plan's questions and refuse what it cannot do. What every command that plans has in common.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cli/command.hpp"
+#include "compiler/compile.hpp"
+#include "launch_backends/launch_backend.hpp"
+
+namespace fabric {
+
+inline constexpr Option profile_option{"--profile", "NAME", "Apply this profile of the job file.", true};
+inline constexpr Option set_option{"--set", "PATH=VALUE", "Set one field, as in --set train.optimizer.lr=0.01.", true};
+inline constexpr Option hardware_option{"--hardware", "FILE", "Plan for the machine that FILE describes (see fabric probe) and not for this one."};
+inline constexpr Option format_option{"--format", "human|json", "Form of what is printed; human by default."};
+
+struct Planning {
+  // Its diagnostics hold everything that was found; its plan is there only if there were no errors.
+  Compilation compilation;
+  std::unique_ptr<LaunchBackend> backend;
+  std::optional<Submission> submission;
+  bool answered = false;  // the plan's questions were put to this machine
+
+  bool good() const { return submission.has_value(); }
+  // ExitCode::bad_file, or unresolved if the job is sound and this machine cannot do it.
+  ExitCode failure() const;
+};
+
+// The job as the arguments name it.
+Request request_of(const Arguments& arguments);
+
+// hardware_file: plan for that machine; questions about paths are then left open.
+Planning plan_job(const Request& request, const std::string& self, const std::optional<std::string>& hardware_file);
+
+// Prints diagnostics to standard error, or as JSON to standard output if `--format json` was given. Nothing where there are none.
+void report(const Invocation& invocation, const Compilation& compilation);
+
+}  // namespace fabric

@@ -1,0 +1,110 @@
+#include "cli/saved_plan.hpp"
+
+#include "cli/outside.hpp"
+#include "cli/plan_diff.hpp"
+#include "schema/json.hpp"
+#include "schema/sha256.hpp"
+
+namespace fabric {
+namespace {
+
+constexpr std::size_t differences_shown = 20;
+
+struct Saved {
+  Value value;
+  Plan plan;
+  bool edited = false;  // its id is not that of its content
+};
+
+void refuse(Diagnostics& diagnostics, std::string code, std::string message, std::string help, std::vector<Note> notes = {}) {
+  Diagnostic d;
+  d.code = std::move(code);
+  d.message = std::move(message);
+  d.help = std::move(help);
+  d.notes = std::move(notes);
+  diagnostics.add(std::move(d));
+}
+
+std::optional<Saved> load(const std::string& name, const std::string& text, Compilation& c) {
+  const std::uint32_t source = c.sources.add({name, text, Source::Kind::file});
+  const std::optional<Value> document = read_json(c.sources, source, nullptr, c.diagnostics);
+  if (!document) return std::nullopt;
+  const Value* id = document->find("plan_id");
+  const Value* plan = document->find("plan");
+  const std::string again = "make it again with `fabric plan JOB -o " + name + "`";
+  if (!id || !id->is_string() || !plan || !plan->is_object()) {
+    refuse(c.diagnostics, "FAB6003", name + " is not a saved plan", again);
+    return std::nullopt;
+  }
+  const Value* version = plan->find("plan_version");
+  if (!version || *version != Value(Plan{}.plan_version)) {
+    refuse(c.diagnostics, "FAB6003", name + " has a plan version that this fabric does not know", again);
+    return std::nullopt;
+  }
+  try {
+    return Saved{*plan, from_value<Plan>(*plan), sha256_hex(canonical_json(*plan)) != id->as_string()};
+  } catch (const BindingError& error) {
+    refuse(c.diagnostics, "FAB6003", name + " is not a plan that this fabric can read: " + error.what(), again);
+    return std::nullopt;
+  }
+}
+
+std::vector<Note> notes_on(const std::vector<Difference>& all) {
+  std::vector<Note> notes;
+  for (const Difference& d : all) {
+    if (notes.size() == differences_shown) {
+      notes.push_back({"and " + std::to_string(all.size() - differences_shown) + " more", {}});
+      break;
+    }
+    notes.push_back({d.str(), {}});
+  }
+  return notes;
+}
+
+// fabric plan JOB --profile ... --set ... -o NAME
+std::string remake_line(const Request& request, const std::string& name) {
+  std::string line = "fabric plan " + shown_path(request.job);
+  for (const std::string& profile : request.profiles) line += " --profile " + profile;
+  for (const std::string& set : request.sets) line += " --set " + set;
+  return line + " -o " + name;
+}
+
+}  // namespace
+
+Value plan_document(const Plan& plan) {
+  Value document = Value::object();
+  document.set("plan_id", plan_id(plan));
+  document.set("plan", to_value(plan));
+  return document;
+}
+
+bool looks_like_saved_plan(std::string_view text) {
+  const std::size_t begin = text.find_first_not_of(" \t\r\n");
+  if (begin == std::string_view::npos || text[begin] != '{') return false;
+  const std::optional<Value> document = read_json(text);
+  if (document) return document->find("plan_id") && document->find("plan");
+  // Torn or damaged: then it is better called a bad plan than a bad job.
+  return text.substr(begin).starts_with("{\"plan\":");
+}
+
+Planning plan_saved(const std::string& name, const std::string& text, const std::string& self) {
+  Planning p;
+  const std::optional<Saved> saved = load(name, text, p.compilation);
+  if (!saved) return p;
+  p = plan_job(saved->plan.request, self, std::nullopt);
+  const std::string remake = "look at it and save it again: " + remake_line(saved->plan.request, name);
+  if (!p.compilation.plan) {
+    refuse(p.compilation.diagnostics, "FAB6002", name + " is stale: its job does not give a plan any more", "mend the job, then " + remake);
+    return p;
+  }
+  const std::vector<Difference> changed = differences(saved->value, to_value(*p.compilation.plan));
+  if (saved->edited)
+    refuse(p.compilation.diagnostics, "FAB6001", name + " was edited: its id is not that of its content",
+           "change the job and not the plan; " + remake, notes_on(changed));
+  else if (!changed.empty())
+    refuse(p.compilation.diagnostics, "FAB6002", name + " is stale: planned now, it is another plan", remake, notes_on(changed));
+  if (p.compilation.diagnostics.has_errors()) p.submission.reset();
+  return p;
+}
+
+}  // namespace fabric

@@ -1,0 +1,184 @@
+#include "cli/show_plan.hpp"
+
+#include <fmt/core.h>
+
+#include "cli/outside.hpp"
+#include "schema/json.hpp"
+
+namespace fabric {
+namespace {
+
+std::string plural(std::int64_t n, std::string_view what) { return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s"); }
+
+std::string range(std::int64_t first, std::int64_t count) {
+  return count == 1 ? std::to_string(first) : fmt::format("{}-{}", first, first + count - 1);
+}
+
+std::string joined(const std::vector<std::string>& words, std::string_view between) {
+  std::string text;
+  for (const std::string& word : words) {
+    if (&word != &words.front()) text += between;
+    text += word;
+  }
+  return text;
+}
+
+std::string shown_value(const Value& value) {
+  if (value.is_null()) return "at start";
+  return sanitised(value.is_string() ? value.as_string() : canonical_json(value));
+}
+
+std::string number(double x) { return canonical_json(Value(x)); }
+
+// cnn (width 32) on /data/fashion-mnist
+std::vector<std::pair<std::string, std::string>> training(const Train<Resolved>& train) {
+  std::string schedule = fmt::format("lr {}", number(train.optimizer.lr));
+  if (train.schedule.name != ScheduleName::constant) schedule += fmt::format(", falling {}", train.schedule.name == ScheduleName::cosine ? "by a cosine" : "linearly");
+  if (train.schedule.warmup_steps) schedule += fmt::format(", after {} of warm-up", plural(train.schedule.warmup_steps, "step"));
+  const std::string length = train.epochs ? plural(*train.epochs, "epoch") : plural(train.steps.value_or(0), "step");
+  std::string batch = fmt::format("{} of batches of {}", length, train.batch_size);
+  batch += fmt::format(" ({} a rank{})", train.micro_batch_size, train.accumulation > 1 ? fmt::format(" x {} accumulated", train.accumulation) : "");
+  return {{"Task", fmt::format("{}, {} of width {}", name_of(train.task), name_of(train.model.name), train.model.width)},
+          {"Data", sanitised(shown_path(train.data.path))},
+          {"Optimizer", fmt::format("{}, {}", name_of(train.optimizer.name), schedule)},
+          {"Length", batch}};
+}
+
+std::string resources(const Plan& plan) {
+  const ResolvedJob& job = plan.job;
+  std::string text = fmt::format("{} on {}, {} {} each", plural(plan.world_size, "rank"), plural(job.num_nodes, "node"),
+                                 job.accelerator == Accelerator::cuda ? "one GPU," : "", plural(job.threads, "thread"));
+  if (const std::size_t at = text.find("  "); at != std::string::npos) text.erase(at, 1);
+  text += fmt::format("; {}, {}", name_of(job.strategy), name_of(job.precision));
+  if (plan.world_size > 1) text += fmt::format(", {}", name_of(job.process_group.backend));
+  return text;
+}
+
+std::string devices_of(const NodeGroup& group) {
+  const std::string_view kind = name_of(group.accelerator);
+  if (group.device_ids.empty()) return fmt::format("{} x {}", group.ranks_per_node, kind);
+  std::vector<std::string> ids;
+  for (const std::int64_t id : group.device_ids) ids.push_back(std::to_string(id));
+  return fmt::format("{} {}", kind, joined(ids, ","));
+}
+
+std::string title(const Plan& plan, const Terminal& terminal) {
+  return terminal.paint(Style::strong, sanitised(plan.name)) + "  " + terminal.paint(Style::faint, "plan " + plan_id(plan).substr(0, 12)) + "\n\n";
+}
+
+using Rows = std::vector<std::vector<std::string>>;
+
+Rows facts(const Plan& plan, const Terminal& terminal) {
+  Rows rows;
+  const auto row = [&](std::string_view what, std::string text) { rows.push_back({terminal.paint(Style::faint, what), std::move(text)}); };
+  row("Job", sanitised(shown_path(plan.request.job)));
+  if (!plan.request.profiles.empty()) row("Profile", sanitised(joined(plan.request.profiles, ", ")));
+  for (const std::string& set : plan.request.sets) row("Set", sanitised(set));
+  row("Where", plan.job.backend == BackendName::local ? "this machine" : std::string(name_of(plan.job.backend)));
+  row("Ranks", resources(plan));
+  if (plan.job.train)
+    for (auto& [what, text] : training(*plan.job.train)) row(what, std::move(text));
+  return rows;
+}
+
+std::string section(std::string_view name, const Terminal& terminal) { return '\n' + terminal.paint(Style::strong, name) + '\n'; }
+
+std::string shell_word(const std::string& word) {
+  constexpr std::string_view plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./=:,+@%<>";
+  if (!word.empty() && word.find_first_not_of(plain) == std::string::npos && word.find_first_of("<>") == std::string::npos) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + '\'';
+}
+
+// A text with what is known of one rank put in.
+std::string bound(const Text& text, std::int64_t rank, std::int64_t local_rank, std::int64_t node) {
+  const Binding* binding = std::get_if<Binding>(&text.base);
+  if (binding) {
+    switch (*binding) {
+      case Binding::rank: return std::to_string(rank) + text.then;
+      case Binding::local_rank: return std::to_string(local_rank) + text.then;
+      case Binding::node_rank: return std::to_string(node) + text.then;
+      default: break;
+    }
+  }
+  return text.str();
+}
+
+std::string command_of(const RankTemplate& rank) {
+  std::vector<std::string> words;
+  for (const Text& argument : rank.argv) words.push_back(argument.is_literal() ? shell_word(argument.str()) : argument.str());
+  return joined(words, " ");
+}
+
+}  // namespace
+
+std::string shell_line(const std::vector<std::string>& arguments) {
+  std::vector<std::string> words;
+  for (const std::string& a : arguments) words.push_back(shell_word(a));
+  return joined(words, " ");
+}
+
+std::string show_plan_briefly(const Plan& plan, const Terminal& terminal) {
+  return title(plan, terminal) + table(facts(plan, terminal), 2, terminal.width);
+}
+
+std::string show_plan(const Plan& plan, bool answered, const Terminal& terminal) {
+  std::string text = show_plan_briefly(plan, terminal);
+
+  Rows nodes = {{terminal.paint(Style::faint, "node"), terminal.paint(Style::faint, "ranks"), terminal.paint(Style::faint, "devices"),
+                 terminal.paint(Style::faint, "threads a rank"), terminal.paint(Style::faint, "starts")}};
+  for (const NodeGroup& group : plan.groups)
+    nodes.push_back({range(group.first_node, group.nodes), range(group.first_rank, group.nodes * group.ranks_per_node), devices_of(group),
+                     std::to_string(plan.job.threads), sanitised(command_of(group.rank))});
+  text += section("Nodes", terminal) + table(nodes, 2, terminal.width);
+
+  if (!plan.decisions.empty()) {
+    Rows decisions;
+    for (const Decision& d : plan.decisions)
+      decisions.push_back({d.field, terminal.paint(Style::accent, shown_value(d.value)), sanitised(d.because)});
+    text += section("Decided for you", terminal) + table(decisions, 2, terminal.width);
+  }
+
+  Rows outputs;
+  for (const Output& o : plan.outputs) outputs.push_back({sanitised(o.path), sanitised(o.what)});
+  text += section("Writes, below runs/" + sanitised(plan.name) + "/TIME-ID", terminal) + table(outputs, 2, terminal.width);
+
+  if (!answered && !plan.questions.empty()) {
+    Rows open;
+    for (const Question& q : plan.questions) open.push_back({sanitised(q.field), sanitised(q.subject)});
+    text += section("Not looked at, since the hardware comes from a file", terminal) + table(open, 2, terminal.width);
+  }
+  return text;
+}
+
+std::string show_ranks(const Plan& plan, const Terminal& terminal) {
+  std::string text;
+  for (const NodeGroup& group : plan.groups) {
+    for (std::int64_t i = 0; i < group.nodes * group.ranks_per_node; ++i) {
+      const std::int64_t rank = group.first_rank + i;
+      const std::int64_t node = group.first_node + i / group.ranks_per_node;
+      const std::int64_t local = i % group.ranks_per_node;
+      text += section(fmt::format("Rank {}", rank), terminal);
+      std::string device = name_of(group.accelerator) == "cuda" ? "cuda, bound at start" : "cpu";
+      if (!group.device_ids.empty()) device = fmt::format("cuda {}", group.device_ids[static_cast<std::size_t>(local)]);
+      std::vector<std::string> argv;
+      for (const Text& a : group.rank.argv) argv.push_back(a.is_literal() ? shell_word(a.str()) : bound(a, rank, local, node));
+      Rows rows;
+      const auto row = [&](std::string_view what, const std::string& value) { rows.push_back({terminal.paint(Style::faint, what), sanitised(value)}); };
+      row("node", fmt::format("{}, local rank {}", node, local));
+      row("device", device);
+      row("starts", joined(argv, " "));
+      row("in", bound(group.rank.cwd, rank, local, node));
+      text += table(rows, 2, terminal.width);
+      Rows variables;
+      for (const auto& [name, value] : group.rank.env) variables.push_back({sanitised(name), sanitised(bound(value, rank, local, node))});
+      text += table(variables, 4, terminal.width);
+    }
+    text += section("Removed from what ranks inherit", terminal);
+    for (const std::string& line : wrapped(joined(group.rank.scrub, " "), terminal.width > 24 ? terminal.width - 4 : 20)) text += "  " + line + '\n';
+  }
+  return text;
+}
+
+}  // namespace fabric

@@ -1,0 +1,24 @@
+// A plan on one screen: what will run, on what, and why.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/terminal.hpp"
+#include "schema/plan.hpp"
+
+namespace fabric {
+
+// The whole picture. answered: the plan's questions were put to this machine; else it says that they were not.
+std::string show_plan(const Plan& plan, bool answered, const Terminal& terminal);
+
+// Its first lines, for the head of an `apply`.
+std::string show_plan_briefly(const Plan& plan, const Terminal& terminal);
+
+// Each rank with its command and variables, as far as they are known before the start; the rest is shown as <main_port>.
+std::string show_ranks(const Plan& plan, const Terminal& terminal);
+
+// Arguments as a line that a shell would read back as these.
+std::string shell_line(const std::vector<std::string>& arguments);
+
+}  // namespace fabric
