@@ -1,0 +1,208 @@
+#include "compiler/check_job.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace fabric {
+namespace {
+
+class JobChecker {
+ public:
+  JobChecker(const JobSpec& job, const SourceMap& origins, Diagnostics& diagnostics)
+      : job_(job), origins_(origins), diagnostics_(diagnostics) {}
+
+  void run() {
+    what_runs();
+    devices();
+    strategy();
+    process_group();
+    if (job_.train) train(*job_.train);
+    if (job_.program) program();
+    environment();
+    address();
+  }
+
+ private:
+  void what_runs() {
+    if (job_.train && job_.program) {
+      Diagnostic d{.code = "FAB3001",
+                   .message = "a job has either `train` or `program`, not both",
+                   .at = Place("program", true),
+                   .label = "the second one",
+                   .help = "keep `train` to use fabric's own runtime, or `program` to start yours"};
+      d.notes.push_back({"the first one is here", Place("train", true)});
+      diagnostics_.add(std::move(d));
+    }
+    if (!job_.train && !job_.program)
+      diagnostics_.add({.code = "FAB3002",
+                        .message = "the job says nothing to run: it has neither `train` nor `program`",
+                        .at = Place("fabric", true),
+                        .label = "a job begins here",
+                        .help = "add `program: [./train.sh, --lr, \"0.1\"]`, or a `train` section; see `fabric explain train`"});
+  }
+
+  void devices() {
+    if (is_auto(job_.devices) || !on(Accelerator::cpu)) return;
+    const Devices& devices = std::get<Devices>(job_.devices);
+    if (!devices.ids.empty())
+      diagnostics_.add({.code = "FAB3014",
+                        .message = "devices " + devices.str() + " names indices, and a CPU has none",
+                        .at = Place("devices"),
+                        .label = "indices of what?",
+                        .help = "write a count: `devices: " + std::to_string(devices.count) + "` starts so many ranks"});
+    if (devices.all)
+      diagnostics_.add({.code = "FAB3015",
+                        .message = "devices -1 means all GPUs, and on a CPU there is no such number",
+                        .at = Place("devices"),
+                        .label = "all of what?",
+                        .help = "write how many ranks to start, such as `devices: 2`"});
+  }
+
+  void strategy() {
+    if (is_auto(job_.strategy) || std::get<Strategy>(job_.strategy) != Strategy::single) return;
+    const auto conflict = [&](const char* field, const std::string& what) {
+      Diagnostic d{.code = "FAB3011",
+                   .message = "strategy `single` is one rank, and " + what,
+                   .at = Place("strategy"),
+                   .label = "one rank",
+                   .help = "write `strategy: ddp`, or leave it to `auto`"};
+      d.notes.push_back({"asked for here", Place(field)});
+      diagnostics_.add(std::move(d));
+    };
+    if (!is_auto(job_.devices))
+      if (const Devices& d = std::get<Devices>(job_.devices); d.count > 1) conflict("devices", "devices " + d.str() + " makes more");
+    if (!is_auto(job_.num_nodes))
+      if (const std::int64_t n = std::get<std::int64_t>(job_.num_nodes); n > 1)
+        conflict("num_nodes", std::to_string(n) + " nodes make more");
+  }
+
+  void process_group() {
+    if (is_auto(job_.process_group.backend)) return;
+    const GroupBackend backend = std::get<GroupBackend>(job_.process_group.backend);
+    if (backend == GroupBackend::nccl && on(Accelerator::cpu))
+      diagnostics_.add({.code = "FAB3012",
+                        .message = "process_group.backend `nccl` talks between GPUs, and accelerator is `cpu`",
+                        .at = Place("process_group.backend"),
+                        .label = "needs cuda",
+                        .help = "write `gloo`, or leave it to `auto`"});
+    if (backend == GroupBackend::gloo && on(Accelerator::cuda))
+      diagnostics_.add({.code = "FAB3013",
+                        .message = "process_group.backend `gloo` with accelerator `cuda` is not in this version of fabric",
+                        .at = Place("process_group.backend"),
+                        .label = "moves CPU memory",
+                        .help = "write `nccl`, or leave it to `auto`"});
+  }
+
+  void train(const Train<Spec>& train) {
+    if (train.epochs && train.steps) {
+      Diagnostic d{.code = "FAB3003",
+                   .message = "a training ends after `epochs` or after `steps`, not both",
+                   .at = Place("train.steps", true),
+                   .label = "the second one",
+                   .help = "remove one of the two"};
+      d.notes.push_back({"the first one is here", Place("train.epochs", true)});
+      diagnostics_.add(std::move(d));
+    }
+    if (!train.epochs && !train.steps)
+      diagnostics_.add({.code = "FAB3004",
+                        .message = "`train` does not say when to end: it has neither `epochs` nor `steps`",
+                        .at = Place("train", true),
+                        .label = "no end in here",
+                        .help = "add `epochs: 3`"});
+    only_for(train, OptimizerName::sgd, "train.optimizer.momentum", "FAB3005");
+    only_for(train, OptimizerName::adamw, "train.optimizer.betas", "FAB3006");
+    only_for(train, OptimizerName::adamw, "train.optimizer.eps", "FAB3007");
+    if (train.steps && train.schedule.warmup_steps >= *train.steps && train.schedule.warmup_steps > 0)
+      diagnostics_.add({.code = "FAB3021",
+                        .message = "the warm-up of " + std::to_string(train.schedule.warmup_steps) + " steps does not end within " +
+                                   std::to_string(*train.steps) + " steps",
+                        .at = Place("train.schedule.warmup_steps"),
+                        .label = "lr is never reached",
+                        .help = "warm up over fewer steps than `train.steps`"});
+    const auto written = [](const std::variant<Auto, std::int64_t>& f) { return is_auto(f) ? 0 : std::get<std::int64_t>(f); };
+    if (written(train.micro_batch_size) > train.batch_size)
+      diagnostics_.add({.code = "FAB3022",
+                        .message = "micro_batch_size " + std::to_string(written(train.micro_batch_size)) +
+                                   " is larger than batch_size " + std::to_string(train.batch_size),
+                        .at = Place("train.micro_batch_size"),
+                        .label = "a part is not larger than the whole",
+                        .help = "batch_size = micro_batch_size x accumulation x ranks"});
+  }
+
+  // A parameter of the other optimizer would be read by nobody.
+  void only_for(const Train<Spec>& train, OptimizerName owner, const char* path, const char* code) {
+    if (train.optimizer.name == owner || !origins_.find(path)) return;
+    Diagnostic d{.code = code,
+                 .message = std::string("`") + path + "` is a parameter of `" + std::string(name_of(owner)) + "`, and the optimizer is `" +
+                            std::string(name_of(train.optimizer.name)) + "`",
+                 .at = Place(path, true),
+                 .label = "has no effect",
+                 .help = "remove it, or write `name: " + std::string(name_of(owner)) + "`"};
+    d.notes.push_back({"the optimizer is chosen here", Place("train.optimizer.name")});
+    diagnostics_.add(std::move(d));
+  }
+
+  // A value that is written must have an effect: these reach fabric's own runtime only.
+  void program() {
+    if (job_.train) return;
+    for (const char* field : {"precision", "strategy", "seed", "checkpoint", "process_group"}) {
+      const Path path(field);
+      if (!origins_.find(path)) continue;
+      diagnostics_.add({.code = "FAB3033",
+                        .message = "`" + path.str() + "` has no effect on a program",
+                        .at = Place(path, true),
+                        .label = "nothing reads this",
+                        .help = "give it to the program as an argument or in `env`, and remove it here"});
+    }
+  }
+
+  void environment() {
+    static constexpr std::array<std::string_view, 23> ours{
+        "RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "GROUP_WORLD_SIZE", "NODE_RANK", "ROLE_NAME", "ROLE_RANK",
+        "ROLE_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT", "TORCHELASTIC_MAX_RESTARTS",
+        "FABRIC_RUN_ID", "FABRIC_RUN_DIR", "FABRIC_PLAN", "FABRIC_ATTEMPT", "FABRIC_RESUME_FROM", "FABRIC_STOP_FILE", "FABRIC_EVENTS",
+        "FABRIC_STORE_FD"};
+    for (const auto& [name, value] : job_.env) {
+      const bool threads = name == "OMP_NUM_THREADS";
+      if (!threads && std::find(ours.begin(), ours.end(), name) == ours.end()) continue;
+      diagnostics_.add({.code = "FAB3030",
+                        .message = "`" + name + "` is set by fabric for each rank",
+                        .at = Place(Path("env") / name, true),
+                        .label = "cannot be chosen here",
+                        .help = threads ? "write `threads: " + value + "`" : "remove it; the rank's own value is always right"});
+    }
+    for (const auto& [name, value] : job_.env)
+      if (value.find('\0') != std::string::npos)
+        diagnostics_.add({.code = "FAB3032",
+                          .message = "the value of `" + name + "` holds a NUL byte, which no variable can",
+                          .at = Place(Path("env") / name),
+                          .label = "NUL in here",
+                          .help = "remove it"});
+  }
+
+  void address() {
+    if (!job_.main_address) return;
+    const std::string& text = *job_.main_address;
+    const bool good = std::all_of(text.begin(), text.end(), [](unsigned char c) {
+      return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '-' || c == ':' || c == '_';
+    }) && text[0] != '-';
+    if (!good)
+      diagnostics_.add({.code = "FAB3031",
+                        .message = "main_address `" + text + "` is neither an address nor a host name",
+                        .at = Place("main_address"),
+                        .label = "not a host",
+                        .help = "write a numeric address such as 10.0.0.1 or a host name, without a port"});
+  }
+
+  bool on(Accelerator accelerator) const { return !is_auto(job_.accelerator) && std::get<Accelerator>(job_.accelerator) == accelerator; }
+
+  const JobSpec& job_;
+  const SourceMap& origins_;
+  Diagnostics& diagnostics_;
+};
+
+}  // namespace
+
+void check_job(const JobSpec& job, const SourceMap& origins, Diagnostics& diagnostics) { JobChecker(job, origins, diagnostics).run(); }
+
+}  // namespace fabric

@@ -1,0 +1,258 @@
+#include "compiler/layers.hpp"
+
+#include <filesystem>
+
+#include "compiler/front_ends/jsonnet.hpp"
+#include "compiler/front_ends/yaml.hpp"
+#include "compiler/spelling.hpp"
+#include "schema/job_schema.hpp"
+#include "schema/json.hpp"
+#include "schema/sha256.hpp"
+
+namespace fabric {
+namespace {
+
+const Value& job_definition() { return *job_schema().find("definitions")->find("job"); }
+
+std::string absolute_from(const std::string& base, const std::string& path) {
+  return (std::filesystem::path(base) / path).lexically_normal().string();
+}
+
+// Brings a layer to the long form: `model: cnn` to `model: {name: cnn}`, and paths that count from `base` to absolute ones. The
+// member that a short form stands for gets the origin of the short form.
+class LongForm {
+ public:
+  LongForm(SourceMap& origins, std::string base) : origins_(origins), base_(std::move(base)) {}
+
+  void bring(Value& value, const Value& schema, const Path& path) {
+    if (const Value* key = schema.find("x-short"); key && value.is_string()) {
+      wrap(value, key->as_string(), path);
+    } else if (const Value* list_key = schema.find("x-short-list"); list_key && value.is_array()) {
+      wrap(value, list_key->as_string(), path);
+    }
+    if (const Value* unit = schema.find("x-unit"); unit && unit->as_string() == "path" && value.is_string() && !value.as_string().empty())
+      value = absolute_from(base_, value.as_string());
+    if (!value.is_object()) return;
+    const Value* properties = field_properties(schema);
+    for (Member& member : value.as_object()) {
+      const Value* field = properties ? properties->find(member.key) : nullptr;
+      if (path.empty() && member.key == "profiles" && member.value.is_object()) {
+        for (Member& profile : member.value.as_object()) bring(profile.value, job_definition(), path / "profiles" / profile.key);
+      } else if (field) {
+        bring(member.value, *field, path / member.key);
+      }
+    }
+    // A program named by a relative path counts from the file too; a bare name is looked up on PATH.
+    if (schema.find("x-short-list"))
+      if (Value* command = value.find("command"); command && command->is_array() && !command->as_array().empty())
+        if (Value& program = command->as_array().front(); program.is_string() && program.as_string().find('/') != std::string::npos)
+          program = absolute_from(base_, program.as_string());
+  }
+
+ private:
+  void wrap(Value& value, const std::string& key, const Path& path) {
+    if (value.is_array()) {
+      for (std::size_t i = 0; i < value.as_array().size(); ++i)
+        if (const Origin* item = origins_.find(path / i)) origins_.set(path / key / i, *item);
+    }
+    Value inner = std::move(value);
+    value = Value::object();
+    value.set(key, std::move(inner));
+    if (const Origin* origin = origins_.find(path)) origins_.set(path / key, *origin);
+  }
+
+  SourceMap& origins_;
+  std::string base_;
+};
+
+// Puts `upper` over `lower`. from says where upper's values stand in upper_origins; the winners' origins go to origins.
+void merge(Value& lower, const Value& upper, const Path& to, const Path& from, const SourceMap& upper_origins, SourceMap& origins) {
+  if (!lower.is_object() || !upper.is_object()) {
+    origins.erase_below(to);
+    if (const Origin* origin = upper_origins.find(from)) origins.set(to, *origin);
+    lower = upper;
+    for (auto it = upper_origins.all().upper_bound(from); it != upper_origins.all().end() && it->first.starts_with(from); ++it) {
+      Path path = to;
+      for (std::size_t i = from.steps().size(); i < it->first.steps().size(); ++i) {
+        const Path::Step& step = it->first.steps()[i];
+        path = std::holds_alternative<std::size_t>(step) ? path / std::get<std::size_t>(step) : path / std::get<std::string>(step);
+      }
+      origins.set(path, it->second);
+    }
+    return;
+  }
+  for (const Member& member : upper.as_object()) {
+    Value* below = lower.find(member.key);
+    if (member.value.is_null()) {
+      lower.erase(member.key);
+      origins.erase_below(to / member.key);
+      continue;
+    }
+    if (!below) below = &lower.set(member.key, Value());
+    merge(*below, member.value, to / member.key, from / member.key, upper_origins, origins);
+  }
+}
+
+// Members that are null were taken back, or were never given: to the later stages they are absent.
+void drop_nulls(Value& value) {
+  if (value.is_array())
+    for (Value& item : value.as_array()) drop_nulls(item);
+  if (!value.is_object()) return;
+  std::erase_if(value.as_object(), [](const Member& m) { return m.value.is_null(); });
+  for (Member& m : value.as_object()) drop_nulls(m.value);
+}
+
+struct JobFile {
+  Value value;
+  std::string folder;
+};
+
+std::optional<JobFile> read_job_file(const Request& request, const Outside& outside, Sources& sources, SourceMap& origins,
+                                     std::vector<Input>& inputs, Diagnostics& diagnostics) {
+  const std::string path = absolute_from(outside.working_directory, request.job);
+  const std::filesystem::path as_path(path);
+  const ReadFile file = outside.read_file(path);
+  if (!file.text) {
+    diagnostics.add({.code = "FAB0001",
+                     .message = "cannot read the job file " + request.job + ": " + file.error,
+                     .help = "give the path of a .yaml or .jsonnet file; `fabric help plan` shows how to start one"});
+    return std::nullopt;
+  }
+  inputs.push_back({path, sha256_hex(*file.text)});
+  const std::string shown = std::filesystem::path(request.job).is_absolute()
+                                ? std::filesystem::path(path).lexically_proximate(outside.working_directory).string()
+                                : request.job;
+  const std::uint32_t source = sources.add({shown.starts_with("../..") ? path : shown, *file.text, Source::Kind::file});
+
+  const std::string extension = as_path.extension().string();
+  std::optional<Value> value;
+  if (extension == ".jsonnet" || extension == ".libsonnet") {
+    value = read_jsonnet(sources, source, path, outside, origins, inputs, diagnostics);
+  } else if (extension == ".json") {
+    value = read_json(sources, source, &origins, diagnostics);
+  } else if (extension == ".yaml" || extension == ".yml") {
+    value = read_yaml(sources, source, origins, diagnostics);
+  } else {
+    diagnostics.add({.code = "FAB0002",
+                     .message = "cannot tell what language " + shown + " is written in",
+                     .help = "name it .yaml, .yml, .jsonnet or .json"});
+    return std::nullopt;
+  }
+  if (!value) return std::nullopt;
+  if (!value->is_object()) {
+    const auto end = static_cast<std::uint32_t>(std::min(file.text->size(), file.text->find('\n')));
+    diagnostics.add({.code = "FAB0003",
+                     .message = "a job is a map of fields, found " + std::string(kind_name(value->kind())),
+                     .at = Span{source, 0, std::max(end, 1u)},
+                     .label = "this",
+                     .help = "begin with `fabric: 1`; `fabric explain` lists the fields"});
+    return std::nullopt;
+  }
+  return JobFile{std::move(*value), as_path.parent_path().string()};
+}
+
+void apply_profiles(const Request& request, Value& job, Sources& sources, SourceMap& origins, Diagnostics& diagnostics) {
+  const Value* profiles = job.find("profiles");
+  std::vector<std::string> names;
+  if (profiles && profiles->is_object())
+    for (const Member& m : profiles->as_object()) names.push_back(m.key);
+  for (const std::string& name : request.profiles) {
+    const Value* profile = profiles ? profiles->find(name) : nullptr;
+    if (!profile || !profile->is_object()) {
+      if (profile) continue;  // the schema says what is wrong with it
+      const std::uint32_t source = sources.add({"--profile", name, Source::Kind::option});
+      const std::optional<std::string> meant = closest(name, names);
+      std::string known;
+      for (const std::string& n : names) known += (known.empty() ? "" : ", ") + n;
+      Diagnostic d{.code = "FAB2020",
+                   .message = "the job has no profile `" + name + "`",
+                   .at = Span{source, 0, static_cast<std::uint32_t>(name.size())},
+                   .help = names.empty() ? "the file has no `profiles` section" : "its profiles are: " + known};
+      if (meant) {
+        d.help = "did you mean `" + *meant + "`?";
+        d.fix = Fix{*d.at.span, *meant};
+      }
+      diagnostics.add(std::move(d));
+      continue;
+    }
+    const Value chosen = *profile;  // job changes below
+    const SourceMap before = origins;
+    merge(job, chosen, Path(), Path() / "profiles" / name, before, origins);
+    profiles = job.find("profiles");
+  }
+}
+
+void apply_set(const std::string& text, const Outside& outside, Value& job, Sources& sources, SourceMap& origins, Diagnostics& diagnostics) {
+  const std::uint32_t source = sources.add({"--set", text, Source::Kind::option});
+  const auto whole = Span{source, 0, static_cast<std::uint32_t>(text.size())};
+  const std::size_t equals = text.find('=');
+  std::optional<Path> path = equals == std::string::npos ? std::nullopt : Path::parse(std::string_view(text).substr(0, equals));
+  if (!path || path->empty()) {
+    diagnostics.add({.code = "FAB2021",
+                     .message = "`--set " + text + "` is not of the form path=value",
+                     .at = whole,
+                     .help = "write for example --set train.optimizer.lr=0.01"});
+    return;
+  }
+  SourceMap set_origins;
+  const auto begin = static_cast<std::uint32_t>(equals + 1);
+  std::optional<Value> value = read_yaml_flow(sources, source, begin, *path, set_origins, diagnostics);
+  if (!value) return;
+  for (const Path::Step& step : path->steps()) {
+    if (std::holds_alternative<std::string>(step)) continue;
+    diagnostics.add({.code = "FAB2022",
+                     .message = "--set cannot change one element of a list",
+                     .at = Span{source, 0, static_cast<std::uint32_t>(equals)},
+                     .help = "give the whole list: --set " + path->parent().str() + "=[...]"});
+    return;
+  }
+  // The value alone at its path is a layer like any other.
+  Value layer = std::move(*value);
+  const Span key{source, 0, static_cast<std::uint32_t>(equals)};
+  for (Path at = *path; !at.empty(); at = at.parent()) {
+    const Origin* written = set_origins.find(at);
+    set_origins.set(at, Origin{key, written ? written->value : Span{source, begin, whole.end}, false});
+    Value outer = Value::object();
+    outer.set(std::get<std::string>(at.steps().back()), std::move(layer));
+    layer = std::move(outer);
+  }
+  LongForm(set_origins, outside.working_directory).bring(layer, job_definition(), Path());
+  merge(job, layer, Path(), Path(), set_origins, origins);
+}
+
+void fill(Value& value, const Value& schema) {
+  const Value* properties = field_properties(schema);
+  if (!properties || !value.is_object()) return;
+  for (const Member& property : properties->as_object()) {
+    if (property.key == "profiles") continue;
+    Value* present = value.find(property.key);
+    const bool section = field_properties(property.value) != nullptr;
+    if (!present) {
+      if (const Value* fallback = property.value.find("default")) {
+        present = &value.set(property.key, *fallback);
+      } else if (section && !property.value.find("x-short") && !property.value.find("x-short-list") && property.key != "train") {
+        present = &value.set(property.key, Value::object());
+      }
+    }
+    if (present && section) fill(*present, property.value);
+  }
+}
+
+}  // namespace
+
+std::optional<Layered> read_layers(const Request& request, const Outside& outside, Sources& sources, SourceMap& origins,
+                                   Diagnostics& diagnostics) {
+  Layered layered;
+  std::optional<JobFile> file = read_job_file(request, outside, sources, origins, layered.inputs, diagnostics);
+  if (!file) return std::nullopt;
+  layered.job = std::move(file->value);
+  LongForm(origins, file->folder).bring(layered.job, job_definition(), Path());
+  apply_profiles(request, layered.job, sources, origins, diagnostics);
+  for (const std::string& set : request.sets) apply_set(set, outside, layered.job, sources, origins, diagnostics);
+  drop_nulls(layered.job);
+  return layered;
+}
+
+void fill_defaults(Value& job) { fill(job, job_definition()); }
+
+}  // namespace fabric

@@ -1,0 +1,25 @@
+// The layers of a job, lowest first: the file, the profiles chosen with --profile, each --set. Maps merge, everything else is
+// replaced, and null takes a value back so that the schema's default holds.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "compiler/compile.hpp"
+
+namespace fabric {
+
+struct Layered {
+  Value job;  // every layer applied, in the long form, `profiles` still in it; no defaults yet
+  std::vector<Input> inputs;
+};
+
+// Reads every layer. origins says for each value which layer won and where it stands there. nullopt if the file cannot be read
+// or is not a map; other problems leave a value that later stages can still judge.
+std::optional<Layered> read_layers(const Request& request, const Outside& outside, Sources& sources, SourceMap& origins,
+                                   Diagnostics& diagnostics);
+
+// Fills what is absent from the schema's defaults, within sections that are there or that have a default of their own.
+void fill_defaults(Value& job);
+
+}  // namespace fabric

@@ -1,0 +1,14 @@
+// From the resolved job to the plan: node groups, the rank template with every variable, questions, and the files to be written.
+#pragma once
+
+#include <vector>
+
+#include "compiler/compile.hpp"
+#include "compiler/resolve_auto.hpp"
+
+namespace fabric {
+
+// Pure: equal input gives an equal plan.
+Plan make_plan(Resolution resolution, const Request& request, std::vector<Input> inputs, const Outside& outside);
+
+}  // namespace fabric

@@ -1,0 +1,26 @@
+// Facts that are needed before anything is launched: what other launchers call our fields, and what formats an accelerator can
+// compute in.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "schema/hardware.hpp"
+#include "schema/job.hpp"
+
+namespace fabric {
+
+// A word of a peer and where its meaning stands here.
+struct PeerWord {
+  std::string_view word;
+  std::string_view path;  // of our field; empty: nothing here has this meaning, see hint
+  std::string_view hint;  // what to write, where the path alone does not say it
+};
+
+// What `word` of torchrun, Lightning, DeepSpeed, accelerate or SLURM means here.
+std::optional<PeerWord> peer_word(std::string_view word);
+
+// bfloat16 in hardware: compute capability 8.0 and later. Source: CUDA C++ Programming Guide, table of arithmetic throughput.
+bool has_bfloat16(const Gpu& gpu);
+
+}  // namespace fabric
