@@ -1,0 +1,68 @@
+// A plan is closed, canonical and deterministic.
+#include <boost/test/unit_test.hpp>
+
+#include "schema/json.hpp"
+#include "tests/compiler/compile_text.hpp"
+
+using namespace fabric;
+using test::codes;
+using test::compile_yaml;
+using test::machine;
+
+BOOST_AUTO_TEST_SUITE(plan)
+
+BOOST_AUTO_TEST_CASE(equal_input_gives_equal_bytes) {
+  const Compilation a = compile_yaml(test::train_job);
+  const Compilation b = compile_yaml(test::train_job);
+  BOOST_REQUIRE(a.plan && b.plan);
+  BOOST_CHECK_EQUAL(save_plan(*a.plan), save_plan(*b.plan));
+  BOOST_CHECK_EQUAL(plan_id(*a.plan).size(), 64u);
+}
+
+BOOST_AUTO_TEST_CASE(a_plan_survives_its_saved_form) {
+  const Compilation c = compile_yaml(test::train_job + "devices: 4\naccelerator: cpu\nenv: {A: \"\\u00e9 $x\"}\n");
+  BOOST_REQUIRE_EQUAL(codes(c), "");
+  const Value saved = *read_json(save_plan(*c.plan));
+  const Plan read = from_value<Plan>(*saved.find("plan"));
+  BOOST_CHECK(read == *c.plan);
+  BOOST_CHECK_EQUAL(saved.find("plan_id")->as_string(), plan_id(read));
+}
+
+BOOST_AUTO_TEST_CASE(facts_that_no_decision_read_do_not_enter) {
+  Hardware busy = machine(4);
+  busy.groups[0].host.hostname = "other";
+  busy.groups[0].host.memory_bytes /= 2;
+  busy.groups[0].host.interfaces.push_back({"eth7", "10.1.1.1", false});
+  busy.source = "a file";
+  BOOST_CHECK_EQUAL(plan_id(*compile_yaml(test::train_job).plan), plan_id(*compile_yaml(test::train_job, {}, busy).plan));
+  BOOST_CHECK_NE(plan_id(*compile_yaml(test::train_job).plan), plan_id(*compile_yaml(test::train_job, {}, machine(8)).plan));
+}
+
+BOOST_AUTO_TEST_CASE(a_comment_changes_the_input_hash_and_so_the_plan) {
+  BOOST_CHECK_NE(plan_id(*compile_yaml(test::train_job).plan), plan_id(*compile_yaml(test::train_job + "# note\n").plan));
+}
+
+BOOST_AUTO_TEST_CASE(a_plan_for_many_ranks_stays_small) {
+  const Compilation c = compile_yaml("fabric: 1\naccelerator: cpu\ndevices: 8\nnum_nodes: 10000\nprogram: [train]\n");
+  BOOST_REQUIRE_EQUAL(codes(c), "");
+  BOOST_CHECK_EQUAL(c.plan->world_size, 80000);
+  BOOST_CHECK_LT(save_plan(*c.plan).size(), 16384u);
+}
+
+BOOST_AUTO_TEST_CASE(ranks_get_the_variables_of_torchrun) {
+  const Compilation c = compile_yaml("fabric: 1\naccelerator: cpu\ndevices: 2\nprogram: [train, \"$HOME\", \"a b\"]\nenv: {MINE: \"1\"}\n");
+  BOOST_REQUIRE_EQUAL(codes(c), "");
+  const RankTemplate& rank = c.plan->groups[0].rank;
+  for (const char* name : {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "GROUP_WORLD_SIZE", "ROLE_RANK", "ROLE_WORLD_SIZE",
+                           "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT", "TORCHELASTIC_MAX_RESTARTS",
+                           "OMP_NUM_THREADS", "FABRIC_EVENTS", "FABRIC_STOP_FILE", "MINE"})
+    BOOST_CHECK_MESSAGE(rank.env.contains(name), name << " is missing");
+  // torchrun sets it and then must host the store; rank 0 hosts ours.
+  BOOST_CHECK(!rank.env.contains("TORCHELASTIC_USE_AGENT_STORE"));
+  BOOST_CHECK(!rank.env.contains("FABRIC_STORE_FD"));
+  BOOST_CHECK(rank.env.at("WORLD_SIZE") == Text("2"));
+  BOOST_CHECK(rank.env.at("RANK") == Text(Binding::rank));
+  BOOST_CHECK(rank.argv[1] == Text("$HOME"));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
