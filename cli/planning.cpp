@@ -4,6 +4,7 @@
 
 #include "cli/outside.hpp"
 #include "cli/render_diagnostics.hpp"
+#include "cli/show_hardware.hpp"
 #include "schema/json.hpp"
 
 namespace fabric {
@@ -27,36 +28,6 @@ std::string way_out(const Question& question) {
                                        : "write the program's path, or put its folder on PATH";
   }
   return "";
-}
-
-// Reads --hardware FILE. Its problems point into that file and not into the job, so they are a compilation of their own.
-std::optional<Hardware> read_hardware(const std::string& path, Compilation& c) {
-  const ReadFile file = read_file(path);
-  if (!file.text) {
-    Diagnostic d;
-    d.code = "FAB4801";
-    d.message = "cannot read " + path + ": " + file.error;
-    d.help = "`fabric probe --format json > FILE` records the machine it runs on";
-    c.diagnostics.add(std::move(d));
-    return std::nullopt;
-  }
-  const std::uint32_t source = c.sources.add({path, *file.text, Source::Kind::file});
-  const std::optional<Value> value = read_json(c.sources, source, &c.origins, c.diagnostics);
-  if (!value) return std::nullopt;
-  Diagnostic d;
-  d.code = "FAB4802";
-  d.help = "record the machine again with `fabric probe --format json`";
-  try {
-    Hardware hardware = from_value<Hardware>(*value);
-    if (hardware.version == 1 && !hardware.groups.empty()) return hardware;
-    d.message = hardware.groups.empty() ? "the file describes no machine" : "the file has a version that this fabric does not know";
-    d.at = Path(hardware.groups.empty() ? "groups" : "version");
-  } catch (const BindingError& error) {
-    d.message = std::string("not a description of a machine: ") + error.what();
-    d.at = error.path;
-  }
-  c.diagnostics.add(std::move(d));
-  return std::nullopt;
 }
 
 void ask(Planning& p) {
@@ -94,7 +65,9 @@ Planning plan_job(const Request& request, const std::string& self, const std::op
   Planning p;
   std::optional<Hardware> recorded;
   if (hardware_file) {
-    recorded = read_hardware(*hardware_file, p.compilation);
+    // Its problems point into that file and not into the job.
+    Compilation& c = p.compilation;
+    recorded = read_hardware(*hardware_file, c.sources, c.origins, c.diagnostics);
     if (!recorded) return p;
   }
   p.compilation = compile(request, make_outside(self), [&](const JobSpec& job, Diagnostics& diagnostics) {

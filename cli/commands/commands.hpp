@@ -7,6 +7,9 @@ namespace fabric {
 
 extern const Command plan_command;
 extern const Command validate_command;
+extern const Command explain_command;
+extern const Command schema_command;
+extern const Command probe_command;
 extern const Command version_command;
 extern const Command help_command;
 

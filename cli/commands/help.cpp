@@ -30,6 +30,8 @@ const Command help_command{
     .summary = "show this, or how one command is used",
     .about = "Shows the commands, or the options and examples of one.",
     .operand = Operand{"COMMAND", "a command of fabric", false},
+    .options = {},
+    .examples = {},
     .run = run,
 };
 

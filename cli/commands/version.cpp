@@ -66,7 +66,9 @@ const Command version_command{
     .name = "version",
     .summary = "which build this is, and whether another `fabric` comes first on PATH",
     .about = "Prints the version, the commit that was built, and the paths of the programs that this fabric starts.",
+    .operand = std::nullopt,
     .options = options,
+    .examples = {},
     .run = run,
 };
 

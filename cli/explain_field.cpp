@@ -1,0 +1,225 @@
+#include "cli/explain_field.hpp"
+
+#include <algorithm>
+
+#include <fmt/core.h>
+
+#include "schema/job_schema.hpp"
+#include "schema/json.hpp"
+
+namespace fabric {
+namespace {
+
+// What a schema demands, gathered over its branches (anyOf), parts (allOf) and references.
+struct Demand {
+  std::vector<std::string> types;
+  std::vector<std::string> choices;
+  std::vector<std::string> bounds;
+  std::string unit;
+  std::string items;  // of a list: what its elements are
+};
+
+const Value* definition(const Value& schema) {
+  const Value* reference = schema.find("$ref");
+  if (!reference) return nullptr;
+  const std::string& text = reference->as_string();
+  return job_schema().find("definitions")->find(std::string_view(text).substr(text.rfind('/') + 1));
+}
+
+std::string plain(const Value& value) { return value.is_string() ? value.as_string() : canonical_json(value); }
+
+void add(std::vector<std::string>& list, std::string word) {
+  if (std::find(list.begin(), list.end(), word) == list.end()) list.push_back(std::move(word));
+}
+
+void gather(const Value& schema, Demand& demand) {
+  if (const Value* target = definition(schema)) return gather(*target, demand);
+  for (const std::string_view part : {"allOf", "anyOf"})
+    if (const Value* branches = schema.find(part))
+      for (const Value& branch : branches->as_array()) gather(branch, demand);
+  if (const Value* type = schema.find("type")) {
+    if (type->is_string()) add(demand.types, type->as_string());
+    if (type->is_array())
+      for (const Value& t : type->as_array()) add(demand.types, t.as_string());
+  }
+  if (const Value* choices = schema.find("enum"))
+    for (const Value& c : choices->as_array()) add(demand.choices, plain(c));
+  if (const Value* unit = schema.find("x-unit")) demand.unit = unit->as_string();
+  static constexpr std::pair<std::string_view, std::string_view> bounds[] = {
+      {"minimum", "at least"}, {"exclusiveMinimum", "more than"}, {"maximum", "at most"}, {"exclusiveMaximum", "less than"}, {"maxLength", "characters at most"}};
+  for (const auto& [key, words] : bounds)
+    if (const Value* bound = schema.find(key)) add(demand.bounds, fmt::format("{} {}", words, plain(*bound)));
+  if (const Value* items = schema.find("items"); items && items->is_object())
+    if (const Value* type = items->find("type")) demand.items = type->as_string();
+}
+
+std::string type_text(const Value& schema) {
+  Demand d;
+  gather(schema, d);
+  if (d.unit == "duration") return "a duration: 90s, 10m, 1h30m, 4:00:00, 1-12:00:00, or a number of seconds";
+  if (d.unit == "interval") return "an interval: `500 steps`, `1 epoch`, or a number of steps";
+  if (d.unit == "devices") return "devices of a node: a count, a list of indices, or -1 for all";
+  if (!d.choices.empty()) return "one of the choices";
+  std::string text;
+  const bool map = std::find(d.types.begin(), d.types.end(), "object") != d.types.end();
+  for (const std::string& type : d.types) {
+    std::string word = type == "object" ? "map" : type == "array" ? "list" : type;
+    if (type == "array" && !d.items.empty()) word += " of " + d.items + "s";
+    if (type == "string" && d.unit == "path") word = "path";
+    text += (text.empty() ? "" : " or ") + word;
+  }
+  // Bounds of a map's or a list's parts are theirs.
+  if (!map && d.items.empty())
+    for (const std::string& bound : d.bounds) text += ", " + bound;
+  return text.empty() ? "any value" : text;
+}
+
+bool may_be_auto(const Value& schema) {
+  const Value* mark = schema.find("x-auto");
+  return mark && mark->is_bool() && mark->as_bool();
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& w : words) text += (text.empty() ? "" : ", ") + w;
+  return text;
+}
+
+std::string description(const Value& schema) {
+  if (const Value* text = schema.find("description")) return text->as_string();
+  return "";
+}
+
+// A value to show in an example: one that the schema gives, else its default, its first choice, or its least.
+std::string example_value(const Value& schema) {
+  if (const Value* examples = schema.find("examples"); examples && !examples->as_array().empty()) {
+    const Value& first = examples->as_array().front();
+    return plain(first);
+  }
+  Demand d;
+  gather(schema, d);
+  if (const Value* preset = schema.find("default"); preset && *preset != Value("auto") && !preset->is_object()) return plain(*preset);
+  if (!d.choices.empty()) return d.choices.front();
+  if (d.unit == "devices") return "2";
+  if (d.unit == "samples") return "128";
+  if (d.unit == "path") return "PATH";
+  const auto has = [&](std::string_view type) { return std::find(d.types.begin(), d.types.end(), type) != d.types.end(); };
+  if (has("integer")) return "2";
+  if (has("number")) return "0.1";
+  if (has("array")) return "[...]";
+  if (has("object")) return "{...}";
+  return "TEXT";
+}
+
+std::string example(const FieldNames& field, const Value& schema) {
+  std::string text;
+  std::string indent = "    ";
+  for (std::size_t i = 0; i < field.size(); ++i) {
+    text += indent + field[i] + ':';
+    if (i + 1 < field.size()) text += '\n';
+    indent += "  ";
+  }
+  const Value* properties = field_properties(schema);
+  if (!properties) return text + ' ' + example_value(schema) + '\n';
+  text += '\n';
+  for (const Member& m : properties->as_object())
+    if (!field_properties(m.value)) text += indent + m.key + ": " + example_value(m.value) + '\n';
+  return text;
+}
+
+void collect(const Value& schema, const FieldNames& at, std::vector<FieldNames>& out) {
+  const Value* properties = field_properties(schema);
+  if (!properties) return;
+  for (const Member& m : properties->as_object()) {
+    FieldNames below = at;
+    below.push_back(m.key);
+    out.push_back(below);
+    collect(m.value, below, out);
+  }
+}
+
+std::string first_sentence(const std::string& text) {
+  const std::size_t end = text.find(". ");
+  return end == std::string::npos ? text : text.substr(0, end + 1);
+}
+
+}  // namespace
+
+std::string dotted(const FieldNames& field) {
+  std::string text;
+  for (const std::string& name : field) text += (text.empty() ? "" : ".") + name;
+  return text;
+}
+
+std::vector<FieldNames> all_fields() {
+  std::vector<FieldNames> fields;
+  collect(*job_schema().find("definitions")->find("job"), {}, fields);
+  return fields;
+}
+
+std::optional<FieldNames> find_field(const std::string& asked) {
+  std::optional<FieldNames> by_last_name;
+  bool several = false;
+  for (FieldNames& field : all_fields()) {
+    if (dotted(field) == asked) return std::move(field);
+    if (field.back() != asked) continue;
+    several = by_last_name.has_value();
+    by_last_name = std::move(field);
+  }
+  return several ? std::nullopt : by_last_name;
+}
+
+std::string explain_field(const FieldNames& field, const Terminal& terminal) {
+  const Value& schema = *field_schema(field);
+  std::string text = terminal.paint(Style::strong, dotted(field)) + "\n\n";
+  for (const std::string& line : wrapped(description(schema), std::min<std::size_t>(terminal.width, 100) - 2)) text += "  " + line + '\n';
+  text += '\n';
+
+  Demand demand;
+  gather(schema, demand);
+  std::vector<std::vector<std::string>> rows;
+  const auto row = [&](std::string_view what, std::string value) { rows.push_back({terminal.paint(Style::faint, what), std::move(value)}); };
+  row("type", type_text(schema));
+  if (!demand.choices.empty() && !field_properties(schema)) row("choices", joined(demand.choices));
+  if (const Value* aliases = schema.find("x-aliases")) {
+    std::vector<std::string> words;
+    for (const Member& m : aliases->as_object()) words.push_back(m.key + " for " + plain(m.value));
+    row("also", joined(words));
+  }
+  if (!demand.unit.empty() && demand.unit != "duration" && demand.unit != "interval" && demand.unit != "path" && demand.unit != "devices")
+    row("unit", demand.unit);
+  const Value* preset = schema.find("default");
+  row("default", preset && !preset->is_object() ? plain(*preset) : field_properties(schema) ? "that of its fields" : "none");
+  if (may_be_auto(schema)) row("auto", "may be `auto`: then fabric chooses, and `fabric plan` says why");
+  if (const Value* shorter = schema.find("x-short")) row("short form", fmt::format("{}: X stands for {}: {{{}: X}}", field.back(), field.back(), shorter->as_string()));
+  if (const Value* shorter = schema.find("x-short-list"))
+    row("short form", fmt::format("{}: [...] stands for {}: {{{}: [...]}}", field.back(), field.back(), shorter->as_string()));
+  if (const Value* later = schema.find("x-later")) {
+    std::vector<std::string> words;
+    for (const Value& v : later->as_array()) add(words, plain(v));
+    row("not yet", joined(words));
+  }
+  if (const Value* properties = field_properties(schema)) {
+    std::vector<std::string> names;
+    for (const Member& m : properties->as_object()) names.push_back(m.key);
+    row("fields", joined(names));
+  }
+  text += table(rows, 2, terminal.width);
+  text += '\n' + terminal.paint(Style::faint, "  In a job") + '\n' + example(field, schema);
+  if (!field_properties(schema)) text += '\n' + terminal.paint(Style::faint, "  On the command line") + fmt::format("\n    --set {}={}\n", dotted(field), example_value(schema));
+  return text;
+}
+
+std::string fields_tree(const Terminal& terminal) {
+  std::vector<std::vector<std::string>> rows;
+  for (const FieldNames& field : all_fields()) {
+    const Value& schema = *field_schema(field);
+    const Value* preset = schema.find("default");
+    std::string value = preset && !preset->is_object() ? plain(*preset) : "";
+    rows.push_back({std::string(2 * (field.size() - 1), ' ') + terminal.paint(Style::accent, field.back()), terminal.paint(Style::faint, value),
+                    first_sentence(description(schema))});
+  }
+  return table(rows, 0, terminal.width);
+}
+
+}  // namespace fabric

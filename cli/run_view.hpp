@@ -1,0 +1,77 @@
+// What a watcher of a run sees: a bar and the ranks' lines above it on a terminal, plain lines elsewhere, and the numbers that are
+// left at its end.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/terminal.hpp"
+#include "launch_backends/launch_backend.hpp"
+
+namespace fabric {
+
+class RunView : public RunObserver {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  // lines: where ranks' lines and epochs go; bar: where the bar is drawn, if that is a terminal. Both outlive the view.
+  RunView(const Terminal& lines, const Terminal& bar) : lines_(lines), bar_(bar) {}
+  ~RunView() override;
+
+  void on_event(const Event& event) override;
+  void on_line(std::int64_t node, std::int64_t rank, std::string_view line) override;
+
+  // Takes the bar away; called before anything else is printed.
+  void clear();
+
+  struct Epoch {
+    std::int64_t epoch = 0;
+    std::optional<double> train_loss, test_loss, accuracy, samples_per_s;
+  };
+  // The table of epochs; empty if there were none.
+  std::string epochs_table(const Terminal& terminal) const;
+  const std::vector<Epoch>& epochs() const { return epochs_; }
+  const std::optional<std::string>& checkpoint() const { return checkpoint_; }
+  std::optional<double> first_step_seconds() const { return first_step_seconds_; }  // from the making of this view
+  std::optional<std::int64_t> last_step() const { return step_ ? std::optional(step_->step) : std::nullopt; }
+  double seconds() const;
+
+ private:
+  struct Start {
+    std::int64_t steps = 0, epochs = 0, resumed_step = 0;
+  };
+  struct Step {
+    std::int64_t step = 0, epoch = 0;
+    std::optional<double> loss, samples_per_s;
+  };
+
+  void print(const std::string& line);
+  void draw(bool at_once);
+  std::string bar_line() const;
+  void epoch_ended(const Value& detail);
+
+  const Terminal& lines_;
+  const Terminal& bar_;
+  const Clock::time_point begun_ = Clock::now();
+  Clock::time_point drawn_{};
+  Clock::time_point stepping_since_{};
+  bool bar_shown_ = false;
+  bool stopping_ = false;
+  std::optional<Start> start_;
+  std::optional<Step> step_;
+  std::int64_t first_step_ = 0;
+  std::vector<Epoch> epochs_;
+  std::optional<std::string> checkpoint_;
+  std::optional<double> first_step_seconds_;
+};
+
+// 4.2 s, 1 min 07 s, 2 h 05 min
+std::string spoken_duration(double seconds);
+
+// 12,345
+std::string grouped(double number);
+
+}  // namespace fabric

@@ -1,0 +1,96 @@
+#include "cli/show_hardware.hpp"
+
+#include <fmt/core.h>
+
+#include "cli/outside.hpp"
+#include "schema/json.hpp"
+
+namespace fabric {
+namespace {
+
+using Rows = std::vector<std::vector<std::string>>;
+
+// 0-3,8
+std::string ranges(const std::vector<std::int64_t>& numbers) {
+  std::string text;
+  for (std::size_t i = 0; i < numbers.size();) {
+    std::size_t last = i;
+    while (last + 1 < numbers.size() && numbers[last + 1] == numbers[last] + 1) ++last;
+    text += fmt::format("{}{}", text.empty() ? "" : ",", numbers[i]);
+    if (last > i) text += fmt::format("-{}", numbers[last]);
+    i = last + 1;
+  }
+  return text;
+}
+
+std::string show_host(const Host& host, std::int64_t count, const Terminal& terminal) {
+  std::string text = terminal.paint(Style::strong, sanitised(host.hostname)) + (count > 1 ? fmt::format("  and {} alike", count - 1) : "") + "\n\n";
+  Rows rows;
+  const auto row = [&](std::string_view what, std::string value) { rows.push_back({terminal.paint(Style::faint, what), std::move(value)}); };
+  row("CPUs", fmt::format("{} of {}: {}", host.cpus.size(), host.cpus_online, ranges(host.cpus)));
+  if (host.cpu_quota) row("CPU quota", fmt::format("{:.2f} CPUs' worth of time", *host.cpu_quota));
+  row("Memory", spoken_bytes(host.memory_bytes));
+  if (host.memory_limit) row("Memory limit", spoken_bytes(*host.memory_limit));
+  for (const NumaNode& n : host.numa_nodes)
+    row(fmt::format("NUMA node {}", n.id), fmt::format("CPUs {}, {}", ranges(n.cpus), spoken_bytes(n.memory_bytes)));
+  for (const NetworkInterface& i : host.interfaces)
+    row(fmt::format("Interface {}", sanitised(i.name)), sanitised(i.address) + (i.loopback ? ", this machine only" : ""));
+  row("NVIDIA driver", host.nvidia_driver ? sanitised(*host.nvidia_driver) : "none that can be used");
+  for (const Gpu& g : host.gpus) {
+    std::string line = fmt::format("{}, {}, compute capability {}.{}", sanitised(g.name), spoken_bytes(g.memory_bytes), g.compute_major, g.compute_minor);
+    if (g.numa_node) line += fmt::format(", NUMA node {}", *g.numa_node);
+    row(fmt::format("GPU {}", g.index), line);
+  }
+  return text + table(rows, 2, terminal.width);
+}
+
+}  // namespace
+
+std::string spoken_bytes(std::int64_t bytes) {
+  constexpr std::string_view units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+  auto amount = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  while (amount >= 1024 && unit + 1 < std::size(units)) {
+    amount /= 1024;
+    ++unit;
+  }
+  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", amount, units[unit]);
+}
+
+std::string show_hardware(const Hardware& hardware, const Terminal& terminal) {
+  std::string text;
+  for (const HostGroup& group : hardware.groups) text += (text.empty() ? "" : "\n") + show_host(group.host, group.count, terminal);
+  return text;
+}
+
+std::string hardware_json(const Hardware& hardware) { return pretty_json(to_value(hardware)) + '\n'; }
+
+std::optional<Hardware> read_hardware(const std::string& path, Sources& sources, SourceMap& origins, Diagnostics& diagnostics) {
+  const ReadFile file = read_file(path);
+  Diagnostic d;
+  if (!file.text) {
+    d.code = "FAB4801";
+    d.message = "cannot read " + path + ": " + file.error;
+    d.help = "`fabric probe -o FILE` records the machine it runs on";
+    diagnostics.add(std::move(d));
+    return std::nullopt;
+  }
+  const std::uint32_t source = sources.add({path, *file.text, Source::Kind::file});
+  const std::optional<Value> value = read_json(sources, source, &origins, diagnostics);
+  if (!value) return std::nullopt;
+  d.code = "FAB4802";
+  d.help = "record the machine again with `fabric probe -o FILE`";
+  try {
+    Hardware hardware = from_value<Hardware>(*value);
+    if (hardware.version == Hardware{}.version && !hardware.groups.empty()) return hardware;
+    d.message = hardware.groups.empty() ? "the file describes no machine" : "the file has a version that this fabric does not know";
+    d.at = Path(hardware.groups.empty() ? "groups" : "version");
+  } catch (const BindingError& error) {
+    d.message = std::string("not a description of a machine: ") + error.what();
+    d.at = error.path;
+  }
+  diagnostics.add(std::move(d));
+  return std::nullopt;
+}
+
+}  // namespace fabric
