@@ -16,6 +16,8 @@ long number_at_start(std::string_view entry) {
   return error == std::errc() ? number : -1;
 }
 
+std::string quoted(std::string_view entry) { return std::string("`").append(entry).append("`"); }
+
 struct Named {
   std::optional<std::size_t> position;
   std::string why_not;  // empty: ends the list on purpose
@@ -25,17 +27,17 @@ Named by_index(std::string_view entry, const std::vector<std::string>& uuids) {
   const long number = number_at_start(entry);
   if (number >= 0 && static_cast<std::size_t>(number) < uuids.size()) return {static_cast<std::size_t>(number), {}};
   if (entry == "-1") return {};
-  return {std::nullopt, "`" + std::string(entry) + "` is not the index of a GPU; this machine has " + std::to_string(uuids.size())};
+  return {std::nullopt, quoted(entry) + " is not the index of a GPU; this machine has " + std::to_string(uuids.size())};
 }
 
 Named by_uuid(std::string_view entry, const std::vector<std::string>& uuids) {
   Named named;
   for (std::size_t i = 0; i < uuids.size(); ++i) {
     if (uuids[i].empty() || !uuids[i].starts_with(entry)) continue;
-    if (named.position) return {std::nullopt, "`" + std::string(entry) + "` is the beginning of more than one GPU's UUID"};
+    if (named.position) return {std::nullopt, quoted(entry) + " is the beginning of more than one GPU's UUID"};
     named.position = i;
   }
-  if (!named.position) named.why_not = "no GPU of this machine has the UUID `" + std::string(entry) + "`";
+  if (!named.position) named.why_not = "no GPU of this machine has the UUID " + quoted(entry);
   return named;
 }
 
@@ -58,7 +60,7 @@ VisibleDevices visible_devices(const std::optional<std::string>& variable, const
       return visible;
     }
     if (std::find(visible.order.begin(), visible.order.end(), *named.position) != visible.order.end())
-      return {{}, "`" + std::string(entry) + "` repeats a GPU, and CUDA then shows none"};
+      return {{}, quoted(entry) + " repeats a GPU, and CUDA then shows none"};
     visible.order.push_back(*named.position);
   }
   return visible;
