@@ -1,0 +1,1 @@
+// c10d only includes it.
