@@ -99,7 +99,7 @@ bool among(std::string_view key, const List& list) {
 struct JsonSchema::Impl {
   struct Target {
     const Value* schema;
-    std::string base;
+    std::string base;  // around it: its own $id is applied by whoever enters it
     std::string pointer;
   };
 
@@ -116,7 +116,7 @@ struct JsonSchema::Impl {
       base = resolve_uri(outer, id->as_string());
       std::string key = base;
       if (key.ends_with('#')) key.pop_back();
-      by_id.try_emplace(key, Target{&schema, base, pointer});
+      by_id.try_emplace(key, Target{&schema, outer, pointer});
     }
     for (const Member& m : schema.as_object()) {
       const std::string below = pointer + '/' + escape_pointer(m.key);
@@ -137,6 +137,8 @@ struct JsonSchema::Impl {
       pointer.remove_prefix(slash);
       const Value* next = nullptr;
       if (from.schema->is_object()) {
+        if (const Value* id = from.schema->find("$id"); id && id->is_string() && !from.schema->find("$ref"))
+          from.base = resolve_uri(from.base, id->as_string());
         next = from.schema->find(key);
       } else if (from.schema->is_array() && !key.empty() && key.find_first_not_of("0123456789") == std::string::npos) {
         const std::size_t i = std::stoul(key);
@@ -145,7 +147,6 @@ struct JsonSchema::Impl {
       if (!next) throw SchemaError("the schema has no #" + from.pointer + '/' + escape_pointer(key));
       from.schema = next;
       from.pointer += '/' + escape_pointer(key);
-      if (const Value* id = next->find("$id"); id && id->is_string() && !next->find("$ref")) from.base = resolve_uri(from.base, id->as_string());
     }
     return from;
   }
