@@ -104,13 +104,18 @@ const std::vector<std::pair<std::string, std::string>>& all_fields() {
 class SchemaChecker {
  public:
   SchemaChecker(const Value& job, const SourceMap& origins, const Sources& sources, Diagnostics& diagnostics)
-      : job_(job), origins_(origins), sources_(sources), diagnostics_(diagnostics) {}
+      : job_(job), origins_(origins), sources_(sources), diagnostics_(diagnostics) {
+    for (const Diagnostic& d : diagnostics.all())
+      if (d.at.span) already_blamed_.insert(*d.at.span);
+  }
 
   void report(const Violation& violation) {
     if (violation.keyword == "additionalProperties" && !violation.property.empty()) return unknown_key(violation);
     if (violation.keyword == "required") return missing(violation);
     if (violation.keyword == "propertyNames") return bad_name(violation);
     const Value* value = find(job_, violation.instance);
+    // A scalar that its front end refused is not judged again.
+    if (const Origin* origin = origins_.find(violation.instance); origin && already_blamed_.contains(origin->value)) return;
     // `if` of the required section passes its branch's violations on.
     if (!value) return;
     // Several keywords of one value: its first complaint says it all.
@@ -415,6 +420,7 @@ class SchemaChecker {
   const SourceMap& origins_;
   const Sources& sources_;
   Diagnostics& diagnostics_;
+  std::set<Span> already_blamed_;
   std::set<Path> reported_;
   std::set<Path> missing_;
 };
