@@ -15,7 +15,7 @@ namespace fabric {
 namespace {
 
 constexpr const Command* table_of_commands[] = {
-    &plan_command,  &validate_command, &explain_command, &schema_command,
+    &plan_command, &apply_command, &resume_command, &validate_command, &explain_command, &schema_command,
     &probe_command, &version_command,  &help_command,
 };
 

@@ -6,6 +6,8 @@
 namespace fabric {
 
 extern const Command plan_command;
+extern const Command apply_command;
+extern const Command resume_command;
 extern const Command validate_command;
 extern const Command explain_command;
 extern const Command schema_command;

@@ -1,0 +1,150 @@
+#include "cli/carry_out.hpp"
+
+#include <csignal>
+#include <filesystem>
+
+#include <fmt/core.h>
+
+#include "cli/outside.hpp"
+#include "cli/render_diagnostics.hpp"
+#include "cli/run_view.hpp"
+#include "cli/show_plan.hpp"
+#include "schema/json.hpp"
+
+namespace fabric {
+namespace {
+
+bool wants_json(const Invocation& invocation) { return invocation.arguments.value("format") == "json"; }
+
+std::string metrics_of(const RunDirectory& run) {
+  const std::filesystem::path file = std::filesystem::path(run.path()) / "metrics.csv";
+  std::error_code error;
+  return std::filesystem::exists(file, error) ? file.string() : "";
+}
+
+template <class T>
+Value optional_value(const std::optional<T>& x) {
+  return x ? Value(*x) : Value();
+}
+
+Value summary_value(const Plan& plan, const RunDirectory& run, const RunStart& start, const Outcome& outcome, const RunView& view) {
+  Value v = Value::object();
+  v.set("verdict", outcome.verdict);
+  v.set("exit_code", outcome.exit_code);
+  v.set("message", outcome.message.empty() ? Value() : Value(outcome.message));
+  v.set("name", plan.name);
+  v.set("plan_id", plan_id(plan));
+  v.set("run", run.path());
+  v.set("attempt", start.attempt);
+  v.set("resumed_from", optional_value(start.resume_path));
+  v.set("seconds", view.seconds());
+  v.set("first_step_seconds", optional_value(view.first_step_seconds()));
+  v.set("last_step", optional_value(view.last_step()));
+  Value epochs = Value::array();
+  for (const RunView::Epoch& e : view.epochs()) {
+    Value row = Value::object();
+    row.set("epoch", e.epoch);
+    row.set("train_loss", optional_value(e.train_loss));
+    row.set("test_loss", optional_value(e.test_loss));
+    row.set("accuracy", optional_value(e.accuracy));
+    row.set("samples_per_s", optional_value(e.samples_per_s));
+    epochs.as_array().push_back(std::move(row));
+  }
+  v.set("epochs", std::move(epochs));
+  v.set("checkpoint", optional_value(view.checkpoint()));
+  const std::string metrics = metrics_of(run);
+  v.set("metrics", metrics.empty() ? Value() : Value(metrics));
+  v.set("culprit", optional_value(outcome.culprit));
+  Value lines = Value::array();
+  for (const std::string& line : outcome.last_lines) lines.as_array().push_back(line);
+  v.set("last_lines", std::move(lines));
+  v.set("log", outcome.log.empty() ? Value() : Value(outcome.log));
+  return v;
+}
+
+std::string closing(const RunDirectory& run, const Outcome& outcome, const RunView& view, const Terminal& out) {
+  std::string text;
+  if (const std::string epochs = view.epochs_table(out); !epochs.empty()) text += '\n' + epochs;
+  std::vector<std::vector<std::string>> rows;
+  const auto row = [&](std::string_view what, std::string value) { rows.push_back({out.paint(Style::faint, what), std::move(value)}); };
+  if (view.checkpoint()) row("checkpoint", sanitised(shown_path(*view.checkpoint())));
+  if (const std::string metrics = metrics_of(run); !metrics.empty()) row("metrics", sanitised(shown_path(metrics)));
+  row("run", sanitised(shown_path(run.path())));
+  std::string time = spoken_duration(view.seconds());
+  if (view.first_step_seconds()) time += fmt::format(", the first step after {}", spoken_duration(*view.first_step_seconds()));
+  row("time", std::move(time));
+  text += '\n' + table(rows, 2, out.width);
+  if (outcome.verdict == "finished") text += '\n' + out.paint(Style::good, "finished") + '\n';
+  return text;
+}
+
+// What died first, what it said last, and how to go on.
+std::string failure(const RunDirectory& run, const Outcome& outcome, const RunView& view, const Terminal& err) {
+  const bool stopped = outcome.verdict == "stopped";
+  std::string text = stopped ? err.paint(Style::warning, "stopped") : err.paint(Style::error, "error");
+  text += err.paint(Style::strong, ": " + sanitised(outcome.message.empty() ? outcome.verdict : outcome.message)) + '\n';
+  const std::string bar = err.paint(Style::note, "   |");
+  for (const std::string& line : outcome.last_lines) text += bar + ' ' + shortened(sanitised_output(line), err.width > 12 ? err.width - 6 : 6) + '\n';
+  const auto remark = [&](std::string_view what, const std::string& value) { text += "   " + err.paint(Style::note, "=") + ' ' + std::string(what) + ": " + value + '\n'; };
+  if (!outcome.log.empty()) remark("log", sanitised(shown_path(outcome.log)));
+  if (view.checkpoint() || stopped) remark("help", "go on from the newest checkpoint with `" + sanitised(shell_line({"fabric", "resume", shown_path(run.path())})) + "`");
+  return text;
+}
+
+}  // namespace
+
+int refuse_to_run(const Invocation& invocation, const Compilation& compilation) {
+  if (wants_json(invocation)) {
+    Value v = Value::object();
+    v.set("verdict", "refused");
+    v.set("exit_code", exit_with(ExitCode::refused));
+    v.set("diagnostics", *diagnostics_value(compilation.diagnostics, compilation.sources, compilation.origins).find("diagnostics"));
+    invocation.console.out.write(pretty_json(v) + '\n');
+  } else {
+    report(invocation, compilation);
+  }
+  return exit_with(ExitCode::refused);
+}
+
+int refuse_to_run(const Invocation& invocation, std::string code, std::string message, std::string help) {
+  Compilation nothing;
+  Diagnostic d;
+  d.code = std::move(code);
+  d.message = std::move(message);
+  d.help = std::move(help);
+  nothing.diagnostics.add(std::move(d));
+  return refuse_to_run(invocation, nothing);
+}
+
+int carry_out(const Invocation& invocation, Planning& planning, const RunDirectory& run, const RunStart& start) {
+  // Whoever reads our output may leave; the run goes on.
+  std::signal(SIGPIPE, SIG_IGN);
+  const Terminal& out = invocation.console.out;
+  const Terminal& err = invocation.console.err;
+  const Plan& plan = *planning.compilation.plan;
+  const bool json = wants_json(invocation);
+  if (!json) {
+    report(invocation, planning.compilation);
+    std::string head = show_plan_briefly(plan, out) + "  " + out.paint(Style::faint, "Run") + "        " + sanitised(shown_path(run.path())) + '\n';
+    for (const std::string& remark : start.remarks) head += "  " + sanitised(remark) + '\n';
+    out.write(head + '\n');
+  }
+
+  RunView view(json ? err : out, err);
+  RunOptions options;
+  options.run_directory = run.path();
+  options.attempt = start.attempt;
+  options.resume_path = start.resume_path;
+  const Outcome outcome = planning.backend->submit(plan, *planning.submission, options, view);
+  view.clear();
+
+  if (json) {
+    out.write(pretty_json(summary_value(plan, run, start, outcome, view)) + '\n');
+    return outcome.exit_code;
+  }
+  out.write(closing(run, outcome, view, out));
+  if (outcome.verdict != "finished") err.write(failure(run, outcome, view, err));
+  return outcome.exit_code;
+}
+
+}  // namespace fabric

@@ -1,0 +1,27 @@
+// A plan becomes a run: what `apply` and `resume` have in common. Shows the run while it goes on and sums it up at its end.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "cli/planning.hpp"
+#include "launch_backends/run_directory.hpp"
+
+namespace fabric {
+
+struct RunStart {
+  std::int64_t attempt = 0;
+  std::optional<std::string> resume_path;
+  std::vector<std::string> remarks;  // for the head of what is printed
+};
+
+// planning is good, and run holds its plan. Returns the exit code of the run.
+int carry_out(const Invocation& invocation, Planning& planning, const RunDirectory& run, const RunStart& start);
+
+// Prints why nothing was started; returns ExitCode::refused.
+int refuse_to_run(const Invocation& invocation, const Compilation& compilation);
+
+// Adds one error that stands at no place in a file, and refuses.
+int refuse_to_run(const Invocation& invocation, std::string code, std::string message, std::string help);
+
+}  // namespace fabric

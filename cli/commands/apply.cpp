@@ -1,0 +1,55 @@
+#include "cli/carry_out.hpp"
+#include "cli/commands/commands.hpp"
+#include "cli/outside.hpp"
+#include "cli/planning.hpp"
+#include "cli/saved_plan.hpp"
+
+namespace fabric {
+namespace {
+
+constexpr Option options[] = {
+    profile_option,
+    set_option,
+    {"--runs", "DIR", "Where runs are kept; `runs` in the working directory by default."},
+    format_option,
+};
+
+constexpr Example examples[] = {
+    {"fabric apply job.yaml", "plan it and run it here"},
+    {"fabric apply job.yaml --set train.epochs=1", "with one field changed"},
+    {"fabric apply p.json", "run a saved plan, or hear why it is not the same any more"},
+};
+
+int run(const Invocation& invocation) {
+  const Arguments& arguments = invocation.arguments;
+  const std::string& operand = *arguments.operand;
+  const ReadFile file = read_file(operand);
+  const bool saved = file.text && looks_like_saved_plan(*file.text);
+  if (saved && (arguments.has("profile") || arguments.has("set")))
+    throw UsageError("a saved plan is closed: --profile and --set change nothing in it", "give them to `fabric plan JOB -o " + operand + "`");
+  Planning planning = saved ? plan_saved(operand, *file.text, invocation.self) : plan_job(request_of(arguments), invocation.self, std::nullopt);
+  if (!planning.good()) return refuse_to_run(invocation, planning.compilation);
+
+  const Plan& plan = *planning.compilation.plan;
+  const RunDirectory run = RunDirectory::create(arguments.value("runs").value_or("runs"), plan.name, plan);
+  return carry_out(invocation, planning, run, {});
+}
+
+}  // namespace
+
+const Command apply_command{
+    .name = "apply",
+    .summary = "run a job or a saved plan",
+    .about = "Plans a job as `fabric plan` does and runs the plan, or runs a saved plan if it still is what would be planned now. Shows progress, "
+             "and at the end the numbers of each epoch and where the checkpoint and the metrics are. Ctrl-C lets the ranks save and leave; a "
+             "second one kills them.\n\n"
+             "The exit code is that of the run: 0, the code of the rank that failed (128 + n for a signal), 130 or 143 if it was stopped, and "
+             "125 for what fabric itself refused or lost.",
+    .operand = Operand{"JOB", "a job file, job.yaml or job.jsonnet, or a saved plan"},
+    .options = options,
+    .examples = examples,
+    .runs_jobs = true,
+    .run = run,
+};
+
+}  // namespace fabric

@@ -1,0 +1,62 @@
+#include <filesystem>
+
+#include "cli/carry_out.hpp"
+#include "cli/commands/commands.hpp"
+#include "cli/outside.hpp"
+#include "cli/planning.hpp"
+#include "cli/saved_plan.hpp"
+
+namespace fabric {
+namespace {
+
+constexpr Option options[] = {format_option};
+
+constexpr Example examples[] = {
+    {"fabric resume runs/fashion-mnist/latest", "the last run of that name"},
+};
+
+int run(const Invocation& invocation) {
+  const std::string& operand = *invocation.arguments.operand;
+  std::optional<RunDirectory> run;
+  std::string text;
+  RunStatus status;
+  try {
+    run = RunDirectory::open(operand);
+    text = run->plan_text();
+    status = run->status();
+  } catch (const std::exception& error) {
+    return refuse_to_run(invocation, "FAB6006", operand + " is not a run: " + error.what(), "give the folder of a run: runs/NAME/latest or runs/NAME/ID");
+  }
+  if (status.state == "finished")
+    return refuse_to_run(invocation, "FAB6004", "the run has finished: there is nothing to go on with", "`fabric apply` starts a new run");
+  if (!run->lock())
+    return refuse_to_run(invocation, "FAB6005", "the run is alive: process " + std::to_string(status.controller_pid) + " conducts it",
+                         "wait for its end, or stop it with Ctrl-C where it was started");
+
+  Planning planning = plan_saved(shown_path(run->path() + "/plan.json"), text, invocation.self);
+  if (!planning.good()) return refuse_to_run(invocation, planning.compilation);
+
+  RunStart start;
+  start.attempt = status.attempt + 1;
+  std::vector<SkippedCheckpoint> skipped;
+  start.resume_path = run->newest_checkpoint(skipped);
+  for (const SkippedCheckpoint& s : skipped) start.remarks.push_back("skipped " + shown_path(s.path) + ": " + s.why);
+  start.remarks.push_back(start.resume_path ? "resumes from " + shown_path(*start.resume_path) : "no checkpoint: starts from the beginning");
+  return carry_out(invocation, planning, *run, start);
+}
+
+}  // namespace
+
+const Command resume_command{
+    .name = "resume",
+    .summary = "go on with a run that was stopped or failed",
+    .about = "Starts the run again in its own folder, with its own plan, from the newest checkpoint that verifies. Refused while the run is alive, "
+             "after it has finished, and if its plan would not be the same now. Exit codes are those of apply.",
+    .operand = Operand{"RUN", "the folder of a run, runs/NAME/latest or runs/NAME/ID"},
+    .options = options,
+    .examples = examples,
+    .runs_jobs = true,
+    .run = run,
+};
+
+}  // namespace fabric
