@@ -1,0 +1,3 @@
+{
+  ranks(n):: if n < 1 then error "at least one rank" else n,
+}

@@ -1,0 +1,2 @@
+local lib = import "../../../secret.libsonnet";
+{ fabric: 1, program: lib.program }

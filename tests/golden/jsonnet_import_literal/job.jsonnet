@@ -1,0 +1,2 @@
+local lib = import "defaults.libsonnet";
+lib + { program: ["hostname"] }

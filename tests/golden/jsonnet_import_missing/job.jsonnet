@@ -1,0 +1,2 @@
+local lib = import "lib.libsonnet";
+{ fabric: 1, program: lib.program }

@@ -1,0 +1,6 @@
+{
+  fabric: 1,
+  devcies: 2,
+  stop: { grace: "soon" },
+  program: ["hostname"],
+}

@@ -1,0 +1,5 @@
+{
+  fabric: 1,
+  devices: rank,
+  program: ["hostname"],
+}
