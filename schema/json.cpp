@@ -2,91 +2,134 @@
 
 #include <algorithm>
 #include <cassert>
-#include <charconv>
-#include <cmath>
-#include <unordered_map>
+#include <limits>
+#include <utility>
+#include <variant>
 #include <vector>
+
+#include "schema/json_number.hpp"
+#include "schema/utf8.hpp"
 
 namespace fabric {
 namespace {
 
+// After so many a text is no JSON that somebody meant to write.
+constexpr std::size_t error_limit = 100;
+
+struct Bytes {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+};
+
 struct JsonError {
   std::string code;
   std::string message;
-  std::size_t begin;
-  std::size_t end;
+  Bytes at;
   std::string help;
-  std::optional<std::size_t> note_begin;  // where the first of two equal keys stands
-  std::size_t note_end = 0;
+  std::string note;  // what stands at note_at, if anything
+  Bytes note_at;
 };
 
-// The length of the UTF-8 sequence at text[at], or 0 if it is not one (RFC 3629: no surrogates, nothing overlong).
-std::size_t utf8_length(std::string_view text, std::size_t at) {
-  const auto byte = [&](std::size_t i) { return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0u; };
-  const unsigned lead = byte(0);
-  const auto continues = [&](std::size_t i) { return (byte(i) & 0xC0) == 0x80; };
-  if (lead < 0x80) return 1;
-  if (lead >= 0xC2 && lead <= 0xDF) return continues(1) ? 2 : 0;
-  if (lead >= 0xE0 && lead <= 0xEF) {
-    if (!continues(1) || !continues(2)) return 0;
-    if ((lead == 0xE0 && byte(1) < 0xA0) || (lead == 0xED && byte(1) > 0x9F)) return 0;
-    return 3;
-  }
-  if (lead >= 0xF0 && lead <= 0xF4) {
-    if (!continues(1) || !continues(2) || !continues(3)) return 0;
-    if ((lead == 0xF0 && byte(1) < 0x90) || (lead == 0xF4 && byte(1) > 0x8F)) return 0;
-    return 4;
-  }
-  return 0;
-}
+// Where a value and its key stand, beside the Value: a SourceMap is made from it in one go.
+struct Places {
+  Bytes key;
+  Bytes value;
+  std::vector<Places> inside;  // in the order of members or items
+};
 
-void append_utf8(std::string& out, std::uint32_t c) {
-  if (c < 0x80) {
-    out += static_cast<char>(c);
-  } else if (c < 0x800) {
-    out += static_cast<char>(0xC0 | (c >> 6));
-    out += static_cast<char>(0x80 | (c & 0x3F));
-  } else if (c < 0x10000) {
-    out += static_cast<char>(0xE0 | (c >> 12));
-    out += static_cast<char>(0x80 | ((c >> 6) & 0x3F));
-    out += static_cast<char>(0x80 | (c & 0x3F));
-  } else {
-    out += static_cast<char>(0xF0 | (c >> 18));
-    out += static_cast<char>(0x80 | ((c >> 12) & 0x3F));
-    out += static_cast<char>(0x80 | ((c >> 6) & 0x3F));
-    out += static_cast<char>(0x80 | (c & 0x3F));
-  }
-}
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 
 class Reader {
  public:
-  Reader(std::string_view text, std::uint32_t source, SourceMap* map) : text_(text), source_(source), map_(map) {}
+  explicit Reader(std::string_view text, bool ours = false) : text_(text), ours_(ours) {}
 
-  Value read() {
-    if (text_.starts_with("\xEF\xBB\xBF")) fail("FAB0302", "the text begins with a byte order mark", 0, 3, "save it as UTF-8 without one");
-    Value value = read_value(Path(), std::nullopt, 0);
-    skip_space();
-    if (at_ < text_.size()) fail("FAB0303", "there is text after the value", at_, text_.size(), "a JSON text holds one value: remove the rest");
-    return value;
+  // The value, if there were no errors.
+  std::optional<Value> read(Places* places) {
+    if (text_.starts_with("\xEF\xBB\xBF")) {
+      report("FAB0302", "the text begins with a byte order mark", {0, 3}, "save it as UTF-8 without one");
+      at_ = 3;
+    }
+    Value value;
+    if (read_value(value, places)) {
+      skip_space();
+      if (at_ < text_.size()) report("FAB0303", "there is text after the value", {at_, trimmed_end()}, "a JSON text holds one value: remove the rest");
+    }
+    std::stable_sort(errors_.begin(), errors_.end(), [](const JsonError& a, const JsonError& b) { return a.at.begin < b.at.begin; });
+    return errors_.empty() ? std::optional(std::move(value)) : std::nullopt;
   }
+
+  const std::vector<JsonError>& errors() const { return errors_; }
 
  private:
-  [[noreturn]] void fail(std::string code, std::string message, std::size_t begin, std::size_t end, std::string help = {}) const {
-    throw JsonError{std::move(code), std::move(message), begin, std::max(end, begin + 1), std::move(help), std::nullopt};
+  // Functions that read answer false if what follows cannot be understood any more. After an error that leaves no doubt about
+  // what was meant they go on, so that all of a text are shown in one go.
+  bool report(std::string code, std::string message, Bytes at, std::string help) {
+    errors_.push_back({std::move(code), std::move(message), at, std::move(help), {}, {}});
+    return errors_.size() < error_limit;
   }
 
-  [[noreturn]] void unexpected(const std::string& wanted) const {
-    if (at_ >= text_.size()) fail("FAB0304", "the text ends where " + wanted + " is expected", at_, at_ + 1, "is the file cut off?");
-    std::size_t end = at_;
-    while (end < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[end])) || text_[end] == '_')) ++end;
+  bool unexpected(const std::string& wanted) {
+    if (at_ >= text_.size()) return ends_too_early(wanted);
+    const std::size_t end = token_end();
+    const std::string_view token = text_.substr(at_, end - at_);
+    const std::string shown(token.substr(0, 40));  // only ASCII can be that long
+    const char first = token.front();
     std::string help = "JSON takes objects, arrays, strings in double quotes, numbers, true, false and null";
-    if (text_[at_] == '\'') help = "strings stand in double quotes";
-    if (text_[at_] == '/' || text_[at_] == '#') help = "JSON has no comments";
-    fail("FAB0305", "expected " + wanted, at_, std::max(end, at_ + 1), help);
+    if (utf8_length(text_, at_) == 0) return not_utf8();
+    if (const std::string_view word = token.substr(first == '-' || first == '+'); word == "NaN" || word == "nan" || word.starts_with("Inf") || word.starts_with("inf")) {
+      help = "JSON has no NaN and no infinity";
+    } else if (token == "True" || token == "False" || token == "None" || token == "TRUE" || token == "FALSE" || token == "NULL") {
+      help = "JSON writes true, false and null";
+    } else if (first == '\'' || token == "\xE2\x80\x9C" || token == "\xE2\x80\x9D" || is_letter(first)) {
+      help = "strings and keys stand in double quotes";
+    } else if (first == '+') {
+      help = "a number has no plus in front";
+    } else if (first == '.') {
+      help = "a number has a digit before its point";
+    } else if (token == "\xC2\xA0") {
+      help = "replace the no-break space by a space";
+    }
+    report("FAB0305", "expected " + wanted + ", found `" + shown + '`', {at_, end}, help);
+    return false;
   }
+
+  bool ends_too_early(const std::string& wanted) {
+    const std::size_t end = trimmed_end();
+    report("FAB0304", end == 0 ? "the text is empty" : "the text ends where " + wanted + " is expected", {end, end},
+           open_.empty() ? "write a value" : "close what is open; was the file cut off?");
+    if (!open_.empty()) {
+      errors_.back().note = "this is still open";
+      errors_.back().note_at = {open_.back(), open_.back() + 1};
+    }
+    return false;
+  }
+
+  bool not_utf8() {
+    const bool utf16 = text_.starts_with("\xFF\xFE") || text_.starts_with("\xFE\xFF");
+    report("FAB0311", "the bytes are not UTF-8", {at_, at_ + 1}, utf16 ? "this looks like UTF-16: save it as UTF-8" : "save the file as UTF-8");
+    return false;
+  }
+
+  // What is shown as one thing: a word, a number, or one character.
+  std::size_t token_end() const {
+    std::size_t end = at_;
+    while (end < text_.size() && (is_letter(text_[end]) || is_digit(text_[end]) || text_[end] == '-' || text_[end] == '+' || text_[end] == '.')) ++end;
+    return end > at_ ? end : at_ + std::max<std::size_t>(1, utf8_length(text_, at_));
+  }
+
+  std::size_t trimmed_end() const { return text_.find_last_not_of(" \t\r\n") + 1; }
 
   void skip_space() {
-    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r')) ++at_;
+    while (true) {
+      while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r')) ++at_;
+      const bool block = text_.substr(at_, 2) == "/*";
+      if (!block && text_.substr(at_, 2) != "//" && text_.substr(at_, 1) != "#") return;
+      const std::size_t begin = at_;
+      const std::size_t end = block ? text_.find("*/", at_ + 2) : text_.find_first_of("\r\n", at_);
+      at_ = end == std::string_view::npos ? text_.size() : block ? end + 2 : end;
+      if (!std::exchange(comment_reported_, true)) report("FAB0305", "JSON has no comments", {begin, at_}, "remove it, or write the job in YAML or Jsonnet");
+    }
   }
 
   bool take(char c) {
@@ -95,93 +138,141 @@ class Reader {
     return true;
   }
 
-  Span span(std::size_t begin) const { return {source_, static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(at_)}; }
+  bool begins_value() const {
+    return at_ < text_.size() && (is_digit(text_[at_]) || std::string_view("{[\"-tfn").find(text_[at_]) != std::string_view::npos);
+  }
 
-  Value read_value(const Path& path, std::optional<Span> key, std::size_t depth) {
+  // Recursion is bounded by json_depth_limit.
+  bool read_value(Value& value, Places* places) {
     skip_space();
+    if (at_ >= text_.size()) return unexpected("a value");
     const std::size_t begin = at_;
-    if (at_ < text_.size() && (text_[at_] == '{' || text_[at_] == '[') && depth >= json_depth_limit)
-      fail("FAB0306", "nested deeper than " + std::to_string(json_depth_limit) + " levels", at_, at_ + 1, "no job needs that; flatten it");
-    Value value;
-    if (at_ >= text_.size()) unexpected("a value");
+    bool understood = false;
     switch (text_[at_]) {
-      case '{': value = read_object(path, depth); break;
-      case '[': value = read_array(path, depth); break;
-      case '"': value = read_string(); break;
-      case 't': value = word("true", true); break;
-      case 'f': value = word("false", false); break;
-      case 'n': value = word("null", Value()); break;
-      default: value = read_number();
-    }
-    if (map_) map_->set(path, Origin{key, span(begin), false});
-    return value;
-  }
-
-  Value word(std::string_view text, Value value) {
-    if (text_.substr(at_, text.size()) != text) unexpected("a value");
-    const std::size_t end = at_ + text.size();
-    if (end < text_.size() && std::isalnum(static_cast<unsigned char>(text_[end]))) unexpected("a value");
-    at_ = end;
-    return value;
-  }
-
-  Value read_object(const Path& path, std::size_t depth) {
-    Value::Object members;
-    std::unordered_map<std::string, std::pair<std::size_t, std::size_t>> seen;
-    ++at_;
-    skip_space();
-    if (take('}')) return Value(std::move(members));
-    while (true) {
-      skip_space();
-      if (at_ >= text_.size() || text_[at_] != '"') unexpected("a key in double quotes");
-      const std::size_t begin = at_;
-      std::string key = read_string();
-      const Span key_span = span(begin);
-      if (const auto [it, fresh] = seen.emplace(key, std::pair(begin, at_)); !fresh) {
-        JsonError error{"FAB0307", "the key `" + key + "` stands twice in one object", begin, at_, "remove one of the two", it->second.first};
-        error.note_end = it->second.second;
-        throw error;
+      case '{': understood = read_object(value, places); break;
+      case '[': understood = read_array(value, places); break;
+      case '"': {
+        std::string text;
+        understood = read_string(text);
+        value = Value(std::move(text));
+        break;
       }
-      skip_space();
-      if (!take(':')) unexpected("`:` after the key");
-      Value value = read_value(map_ ? path / key : path, key_span, depth + 1);
-      members.push_back({std::move(key), std::move(value)});
-      skip_space();
-      if (take('}')) return Value(std::move(members));
-      if (!take(',')) unexpected("`,` or `}`");
-      skip_space();
-      if (at_ < text_.size() && text_[at_] == '}') fail("FAB0305", "a comma stands before the end of the object", at_, at_ + 1, "remove the comma");
+      case 't': understood = read_word("true", true, value); break;
+      case 'f': understood = read_word("false", false, value); break;
+      case 'n': understood = read_word("null", Value(), value); break;
+      default: understood = is_digit(text_[at_]) || text_[at_] == '-' ? read_number(value) : unexpected("a value");
     }
+    if (places) places->value = {begin, at_};
+    return understood;
   }
 
-  Value read_array(const Path& path, std::size_t depth) {
-    Value::Array items;
-    ++at_;
+  bool read_word(std::string_view word, Value meaning, Value& value) {
+    if (text_.substr(at_, token_end() - at_) != word) return unexpected("a value");
+    at_ += word.size();
+    value = std::move(meaning);
+    return true;
+  }
+
+  bool open() {
+    if (open_.size() < json_depth_limit) {
+      open_.push_back(at_++);
+      return true;
+    }
+    report("FAB0306", "nested deeper than " + std::to_string(json_depth_limit) + " levels", {at_, at_ + 1}, "no job needs that: flatten it");
+    return false;
+  }
+
+  enum class Next { item, end, lost };
+
+  // What follows a member or an item; begins tells whether another one could begin right here.
+  Next after_item(char close, bool begins) {
+    if (take(close)) return Next::end;
+    const std::size_t comma = at_;
+    if (!take(',')) {
+      if (!begins) unexpected(std::string("`,` or `") + close + '`');
+      return begins && report("FAB0305", "a comma is missing", {at_, token_end()}, "put a comma in front") ? Next::item : Next::lost;
+    }
     skip_space();
-    if (take(']')) return Value(std::move(items));
-    while (true) {
-      items.push_back(read_value(map_ ? path / items.size() : path, std::nullopt, depth + 1));
-      skip_space();
-      if (take(']')) return Value(std::move(items));
-      if (!take(',')) unexpected("`,` or `]`");
-      skip_space();
-      if (at_ < text_.size() && text_[at_] == ']') fail("FAB0305", "a comma stands before the end of the array", at_, at_ + 1, "remove the comma");
-    }
+    if (at_ >= text_.size() || text_[at_] != close) return Next::item;
+    const bool go_on = report("FAB0305", std::string("a comma stands before the closing `") + close + '`', {comma, comma + 1}, "remove the comma");
+    return go_on && take(close) ? Next::end : Next::lost;
   }
 
-  std::uint32_t read_hex4(std::size_t escape) {
-    std::uint32_t code = 0;
-    for (int i = 0; i < 4; ++i, ++at_) {
-      const char c = at_ < text_.size() ? text_[at_] : '\0';
-      if (!std::isxdigit(static_cast<unsigned char>(c))) fail("FAB0308", "\\u is followed by four hexadecimal digits", escape, at_ + 1);
-      code = code * 16 + static_cast<std::uint32_t>(c <= '9' ? c - '0' : (c | 32) - 'a' + 10);
+  bool read_object(Value& value, Places* places) {
+    if (!open()) return false;
+    Value::Object members;
+    std::vector<Bytes> keys;
+    skip_space();
+    for (Next next = take('}') ? Next::end : Next::item; next != Next::end;) {
+      if (at_ >= text_.size() || text_[at_] != '"') return unexpected("a key in double quotes");
+      Member& member = members.emplace_back();
+      keys.push_back({at_, at_});
+      if (!read_string(member.key)) return false;
+      keys.back().end = at_;
+      skip_space();
+      if (!take(':')) return unexpected("`:` after the key");
+      Places* place = places ? &places->inside.emplace_back() : nullptr;
+      if (place) place->key = keys.back();
+      if (!read_value(member.value, place)) return false;
+      skip_space();
+      next = after_item('}', at_ < text_.size() && text_[at_] == '"');
+      if (next == Next::lost) return false;
     }
-    return code;
+    open_.pop_back();
+    const bool go_on = refuse_duplicates(members, keys);
+    value = Value(std::move(members));
+    return go_on;
   }
 
-  std::string read_string() {
+  bool read_array(Value& value, Places* places) {
+    if (!open()) return false;
+    Value::Array items;
+    skip_space();
+    for (Next next = take(']') ? Next::end : Next::item; next != Next::end;) {
+      if (!read_value(items.emplace_back(), places ? &places->inside.emplace_back() : nullptr)) return false;
+      skip_space();
+      next = after_item(']', begins_value());
+      if (next == Next::lost) return false;
+    }
+    open_.pop_back();
+    value = Value(std::move(items));
+    return true;
+  }
+
+  bool refuse_duplicates(const Value::Object& members, const std::vector<Bytes>& keys) {
+    constexpr std::size_t few = 12;  // so many are compared pair by pair
+    std::vector<std::pair<std::size_t, std::size_t>> twice;  // the first, the other
+    if (members.size() <= few) {
+      for (std::size_t i = 1; i < members.size(); ++i)
+        for (std::size_t first = 0; first < i; ++first)
+          if (members[first].key == members[i].key) {
+            twice.emplace_back(first, i);
+            break;
+          }
+    } else {
+      std::vector<std::size_t> order(members.size());
+      for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+      std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+        const int sign = members[a].key.compare(members[b].key);
+        return sign < 0 || (sign == 0 && a < b);
+      });
+      for (std::size_t i = 1, first = 0; i < order.size(); ++i) {
+        if (members[order[first]].key == members[order[i]].key) twice.emplace_back(order[first], order[i]);
+        else first = i;
+      }
+    }
+    for (const auto& [first, other] : twice) {
+      const bool go_on = report("FAB0307", "the key `" + members[other].key + "` stands twice in one object", keys[other], "remove one of the two");
+      errors_.back().note = "the first one is here";
+      errors_.back().note_at = keys[first];
+      if (!go_on) return false;
+    }
+    return true;
+  }
+
+  bool read_string(std::string& out) {
     const std::size_t begin = at_++;
-    std::string out;
+    bool bytes_reported = false, control_reported = false;
     while (true) {
       // The run of plain characters up to the next one that needs a look.
       const std::size_t run = at_;
@@ -190,256 +281,112 @@ class Reader {
         if (c == '"' || c == '\\' || c < 0x20 || c >= 0x80) break;
         ++at_;
       }
-      out.append(text_.substr(run, at_ - run));
-      if (at_ >= text_.size()) fail("FAB0309", "the string is not ended", begin, at_, "close it with a double quote");
+      out.append(text_, run, at_ - run);
+      if (at_ >= text_.size() || text_[at_] == '\n' || text_[at_] == '\r') {
+        report("FAB0309", at_ >= text_.size() ? "the string is not ended" : "the string is not ended on its line", {begin, at_},
+               "close it with a double quote; a line break inside is written \\n");
+        return false;
+      }
       const auto c = static_cast<unsigned char>(text_[at_]);
       if (c == '"') {
         ++at_;
-        return out;
+        return true;
       }
-      if (c < 0x20)
-        fail(c == '\n' ? "FAB0309" : "FAB0310", c == '\n' ? "the string is not ended on its line" : "a control character stands in a string", at_,
-             at_ + 1, "write it as an escape, such as \\n");
-      if (c >= 0x80) {
-        const std::size_t length = utf8_length(text_, at_);
-        if (length == 0) fail("FAB0311", "the bytes are not UTF-8", at_, at_ + 1, "save the file as UTF-8");
-        out.append(text_.substr(at_, length));
+      if (c == '\\') {
+        if (!read_escape(out)) return false;
+      } else if (c < 0x20) {
+        if (!std::exchange(control_reported, true) &&
+            !report("FAB0310", "a control character stands in a string", {at_, at_ + 1}, c == '\t' ? "write \\t for a tab" : "write it as an escape, such as \\u001b"))
+          return false;
+        ++at_;
+      } else if (const std::size_t length = utf8_length(text_, at_)) {
+        out.append(text_, at_, length);
         at_ += length;
-        continue;
-      }
-      const std::size_t escape = at_++;
-      const char e = at_ < text_.size() ? text_[at_] : '\0';
-      ++at_;
-      switch (e) {
-        case '"': out += '"'; break;
-        case '\\': out += '\\'; break;
-        case '/': out += '/'; break;
-        case 'b': out += '\b'; break;
-        case 'f': out += '\f'; break;
-        case 'n': out += '\n'; break;
-        case 'r': out += '\r'; break;
-        case 't': out += '\t'; break;
-        case 'u': {
-          std::uint32_t code = read_hex4(escape);
-          if (code >= 0xDC00 && code <= 0xDFFF) fail("FAB0308", "a low surrogate stands alone", escape, at_, "write the character itself");
-          if (code >= 0xD800 && code <= 0xDBFF) {
-            if (text_.substr(at_, 2) != "\\u") fail("FAB0308", "a high surrogate stands alone", escape, at_, "write the character itself");
-            at_ += 2;
-            const std::uint32_t low = read_hex4(escape);
-            if (low < 0xDC00 || low > 0xDFFF) fail("FAB0308", "a high surrogate stands alone", escape, at_, "write the character itself");
-            code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
-          }
-          append_utf8(out, code);
-          break;
-        }
-        default: fail("FAB0308", "unknown escape in a string", escape, std::min(at_, text_.size()), "the escapes are \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX");
+      } else {
+        const std::size_t bad = at_;
+        while (at_ < text_.size() && utf8_length(text_, at_) == 0) ++at_;
+        if (!std::exchange(bytes_reported, true) && !report("FAB0311", "the bytes are not UTF-8", {bad, at_}, "save the file as UTF-8")) return false;
       }
     }
   }
 
-  Value read_number() {
-    const std::size_t begin = at_;
-    const auto digits = [&] {
-      const std::size_t first = at_;
-      while (at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9') ++at_;
-      return at_ - first;
-    };
-    take('-');
-    const bool zero = at_ < text_.size() && text_[at_] == '0';
-    const std::size_t whole = digits();
-    if (whole == 0) {
-      at_ = begin;
-      unexpected("a value");
-    }
-    if (zero && whole > 1) fail("FAB0312", "a number does not begin with 0", begin, at_, "remove the zero in front");
-    bool real = false;
-    if (take('.')) {
-      real = true;
-      if (digits() == 0) fail("FAB0312", "digits are missing after the point", begin, at_);
-    }
-    if (at_ < text_.size() && (text_[at_] == 'e' || text_[at_] == 'E')) {
-      real = true;
+  bool read_escape(std::string& out) {
+    const std::size_t escape = at_++;
+    if (at_ >= text_.size()) return true;  // the string is not ended
+    const char c = text_[at_];
+    constexpr std::string_view escapes = "\"\\/bfnrt", meanings = "\"\\/\b\f\n\r\t";
+    if (const std::size_t i = escapes.find(c); i != std::string_view::npos) {
+      out += meanings[i];
       ++at_;
-      if (!take('+')) take('-');
-      if (digits() == 0) fail("FAB0312", "digits are missing in the exponent", begin, at_);
+      return true;
     }
-    const std::string_view token = text_.substr(begin, at_ - begin);
-    if (!real) {
-      std::int64_t integer = 0;
-      if (std::from_chars(token.data(), token.data() + token.size(), integer).ec != std::errc{})
-        fail("FAB0313", "the integer does not fit into 64 bits", begin, at_, "write it as a string, or as a real number with `.0`");
-      return integer;
+    if (c != 'u') {
+      if (c != '\n' && c != '\r') at_ += std::max<std::size_t>(1, utf8_length(text_, at_));
+      return report("FAB0308", "unknown escape in a string", {escape, at_}, "a backslash itself is written \\\\; the escapes are \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX");
     }
-    double number = 0;
-    const auto [stop, error] = std::from_chars(token.data(), token.data() + token.size(), number);
-    // Too small is zero to every reader of doubles; too large has no value.
-    if (error == std::errc::result_out_of_range) {
-      const bool tiny = token.find("e-") != std::string_view::npos || token.find("E-") != std::string_view::npos;
-      if (!tiny) fail("FAB0314", "the number is beyond the range of a double", begin, at_, "the largest is about 1.8e308");
-      number = token.front() == '-' ? -0.0 : 0.0;
+    ++at_;
+    const std::optional<std::uint32_t> unit = read_hex4();
+    if (!unit) return report("FAB0308", "\\u is followed by four hexadecimal digits", {escape, at_}, "write all four, such as \\u00e9");
+    std::uint32_t code_point = *unit;
+    if (code_point >= 0xD800 && code_point <= 0xDFFF) {
+      const std::size_t half = at_;
+      std::optional<std::uint32_t> low;
+      if (code_point <= 0xDBFF && text_.substr(at_, 2) == "\\u") {
+        at_ += 2;
+        low = read_hex4();
+      }
+      if (!low || *low < 0xDC00 || *low > 0xDFFF) {
+        at_ = half;
+        return report("FAB0308", "half of a surrogate pair stands alone", {escape, at_}, "write the character itself, or both halves");
+      }
+      code_point = 0x10000 + ((code_point - 0xD800) << 10) + (*low - 0xDC00);
     }
-    return number;
+    append_utf8(out, code_point);
+    return true;
+  }
+
+  std::optional<std::uint32_t> read_hex4() {
+    std::uint32_t code = 0;
+    for (int i = 0; i < 4; ++i, ++at_) {
+      const char c = at_ < text_.size() ? text_[at_] : '\0';
+      if (is_digit(c)) code = code * 16 + static_cast<std::uint32_t>(c - '0');
+      else if ((c | 32) >= 'a' && (c | 32) <= 'f') code = code * 16 + static_cast<std::uint32_t>((c | 32) - 'a' + 10);
+      else return std::nullopt;
+    }
+    return code;
+  }
+
+  bool read_number(Value& value) {
+    const Bytes place{at_, token_end()};
+    const std::string_view token = text_.substr(place.begin, place.end - place.begin);
+    if (token.size() > 1 && token[0] == '-' && is_letter(token[1])) return unexpected("a value");
+    at_ = place.end;
+    std::variant<Value, JsonNumberError> number = read_json_number(token, ours_);
+    if (const JsonNumberError* error = std::get_if<JsonNumberError>(&number)) return report(error->code, error->message, place, error->help);
+    value = std::get<Value>(std::move(number));
+    return true;
   }
 
   std::string_view text_;
-  std::uint32_t source_;
-  SourceMap* map_;
+  bool ours_;
   std::size_t at_ = 0;
+  std::vector<std::size_t> open_;  // where the brackets stand that are open
+  std::vector<JsonError> errors_;
+  bool comment_reported_ = false;
 };
 
-// --- writing
-
-void write_string(std::string& out, std::string_view text) {
-  constexpr char digits[] = "0123456789abcdef";
-  out += '"';
-  for (std::size_t i = 0; i < text.size();) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    if (c >= 0x80) {
-      // A Value may hold bytes of the outside world; JSON text is UTF-8 always.
-      const std::size_t length = utf8_length(text, i);
-      if (length == 0) {
-        out += "\xEF\xBF\xBD";
-        ++i;
-      } else {
-        out.append(text.substr(i, length));
-        i += length;
-      }
-      continue;
-    }
-    switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\b': out += "\\b"; break;
-      case '\f': out += "\\f"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
-      default:
-        if (c < 0x20) {
-          out += "\\u00";
-          out += digits[c >> 4];
-          out += digits[c & 15];
-        } else {
-          out += static_cast<char>(c);
-        }
-    }
-    ++i;
-  }
-  out += '"';
-}
-
-// ECMAScript's Number::toString (ECMA-262, 6.1.6.1.20), which RFC 8785 section 3.2.2.3 prescribes.
-void write_real(std::string& out, double d) {
-  assert(std::isfinite(d));
-  if (d == 0) {
-    out += '0';
-    return;
-  }
-  char buffer[32];
-  const auto end = std::to_chars(buffer, buffer + sizeof buffer, d, std::chars_format::scientific).ptr;
-  std::string_view text(buffer, static_cast<std::size_t>(end - buffer));
-  if (text.front() == '-') {
-    out += '-';
-    text.remove_prefix(1);
-  }
-  const std::size_t e = text.find('e');
-  int exponent = 0;
-  const std::string_view power = text.substr(e + 1);
-  std::from_chars(power.data() + (power.front() == '+' ? 1 : 0), power.data() + power.size(), exponent);
-  std::string digits(1, text[0]);
-  if (e > 2) digits.append(text.substr(2, e - 2));
-  const int k = static_cast<int>(digits.size());
-  const int n = exponent + 1;  // the value is 0.digits x 10^n
-  if (k <= n && n <= 21) {
-    out += digits + std::string(static_cast<std::size_t>(n - k), '0');
-  } else if (0 < n && n <= 21) {
-    out += digits.substr(0, static_cast<std::size_t>(n)) + '.' + digits.substr(static_cast<std::size_t>(n));
-  } else if (-6 < n && n <= 0) {
-    out += "0." + std::string(static_cast<std::size_t>(-n), '0') + digits;
-  } else {
-    out += digits.substr(0, 1);
-    if (k > 1) out += '.' + digits.substr(1);
-    out += 'e';
-    out += n - 1 < 0 ? '-' : '+';
-    out += std::to_string(std::abs(n - 1));
-  }
-}
-
-// Order of UTF-16 code units. It differs from the order of bytes only where one side is beyond the BMP: those are written with
-// surrogates, which sort below U+E000 to U+FFFF.
-bool utf16_less(std::string_view a, std::string_view b) {
-  const auto [x, y] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
-  if (x == a.end() || y == b.end()) return x == a.end() && y != b.end();
-  const auto left = static_cast<unsigned char>(*x), right = static_cast<unsigned char>(*y);
-  const auto rank = [](unsigned char lead) { return lead >= 0xF0 ? 0xED80u : unsigned{lead} << 8; };
-  if ((left >= 0xEE && right >= 0xF0) || (left >= 0xF0 && right >= 0xEE)) {
-    if ((left >= 0xF0) != (right >= 0xF0)) return rank(left) < rank(right);
-  }
-  return left < right;
-}
-
-void write_canonical(std::string& out, const Value& value) {
-  switch (value.kind()) {
-    case Value::Kind::null: out += "null"; break;
-    case Value::Kind::boolean: out += value.as_bool() ? "true" : "false"; break;
-    case Value::Kind::integer: out += std::to_string(value.as_integer()); break;
-    case Value::Kind::real: write_real(out, value.as_real()); break;
-    case Value::Kind::string: write_string(out, value.as_string()); break;
-    case Value::Kind::array: {
-      out += '[';
-      bool first = true;
-      for (const Value& item : value.as_array()) {
-        if (!first) out += ',';
-        first = false;
-        write_canonical(out, item);
-      }
-      out += ']';
-      break;
-    }
-    case Value::Kind::object: {
-      std::vector<const Member*> members;
-      for (const Member& m : value.as_object()) members.push_back(&m);
-      std::sort(members.begin(), members.end(), [](const Member* a, const Member* b) { return utf16_less(a->key, b->key); });
-      out += '{';
-      for (std::size_t i = 0; i < members.size(); ++i) {
-        if (i) out += ',';
-        write_string(out, members[i]->key);
-        out += ':';
-        write_canonical(out, members[i]->value);
-      }
-      out += '}';
-      break;
-    }
-  }
-}
-
-void write_pretty(std::string& out, const Value& value, std::size_t indent) {
-  const auto line = [&](std::size_t depth) {
-    out += '\n';
-    out.append(2 * depth, ' ');
-  };
-  if (value.is_array() && !value.as_array().empty()) {
-    out += '[';
-    for (std::size_t i = 0; i < value.as_array().size(); ++i) {
-      if (i) out += ',';
-      line(indent + 1);
-      write_pretty(out, value.as_array()[i], indent + 1);
-    }
-    line(indent);
-    out += ']';
-  } else if (value.is_object() && !value.as_object().empty()) {
-    out += '{';
-    for (std::size_t i = 0; i < value.as_object().size(); ++i) {
-      if (i) out += ',';
-      line(indent + 1);
-      write_string(out, value.as_object()[i].key);
-      out += ": ";
-      write_pretty(out, value.as_object()[i].value, indent + 1);
-    }
-    line(indent);
-    out += '}';
-  } else {
-    write_canonical(out, value);
+// Puts places into map in the order of paths, in which each insertion costs no search.
+void put_places(SourceMap& map, std::uint32_t source, const Path& path, const Value& value, const Places& places) {
+  const auto span = [&](Bytes b) { return Span{source, static_cast<std::uint32_t>(b.begin), static_cast<std::uint32_t>(b.end)}; };
+  map.set(path, Origin{places.key.end ? std::optional(span(places.key)) : std::nullopt, span(places.value), false});
+  if (value.is_array()) {
+    for (std::size_t i = 0; i < places.inside.size(); ++i) put_places(map, source, path / i, value.as_array()[i], places.inside[i]);
+  } else if (value.is_object()) {
+    const Value::Object& members = value.as_object();
+    std::vector<std::size_t> order(members.size());
+    for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return members[a].key < members[b].key; });
+    for (const std::size_t i : order) put_places(map, source, path / members[i].key, members[i].value, places.inside[i]);
   }
 }
 
@@ -447,40 +394,25 @@ void write_pretty(std::string& out, const Value& value, std::size_t indent) {
 
 std::optional<Value> read_json(const Sources& sources, std::uint32_t source, SourceMap* map, Diagnostics& diagnostics) {
   const std::string& text = sources[source].text;
-  try {
-    return Reader(text, source, map).read();
-  } catch (const JsonError& error) {
-    const auto clip = [&](std::size_t at) { return static_cast<std::uint32_t>(std::min(at, text.size())); };
-    Diagnostic d{.code = error.code,
-                 .message = error.message,
-                 .at = Span{source, clip(error.begin), clip(error.end)},
-                 .label = "here",
-                 .help = error.help.empty() ? "see RFC 8259 for what JSON allows" : error.help};
-    if (error.note_begin) d.notes.push_back({"the first one is here", Span{source, clip(*error.note_begin), clip(error.note_end)}});
+  assert(text.size() <= std::numeric_limits<std::uint32_t>::max());
+  Reader reader(text);
+  Places places;
+  std::optional<Value> value = reader.read(map ? &places : nullptr);
+  const auto span = [&](Bytes b) { return Span{source, static_cast<std::uint32_t>(b.begin), static_cast<std::uint32_t>(b.end)}; };
+  for (const JsonError& error : reader.errors()) {
+    Diagnostic d{.code = error.code, .message = error.message, .at = span(error.at), .help = error.help};
+    if (!error.note.empty()) d.notes.push_back({error.note, span(error.note_at)});
     diagnostics.add(std::move(d));
-    return std::nullopt;
   }
+  if (value && map) put_places(*map, source, Path(), *value, places);
+  return value;
 }
 
 std::optional<Value> read_json(std::string_view text, std::string* why) {
-  try {
-    return Reader(text, 0, nullptr).read();
-  } catch (const JsonError& error) {
-    if (why) *why = error.message + " (byte " + std::to_string(error.begin) + ')';
-    return std::nullopt;
-  }
-}
-
-std::string canonical_json(const Value& value) {
-  std::string out;
-  write_canonical(out, value);
-  return out;
-}
-
-std::string pretty_json(const Value& value) {
-  std::string out;
-  write_pretty(out, value, 0);
-  return out;
+  Reader reader(text, true);
+  std::optional<Value> value = reader.read(nullptr);
+  if (!value && why) *why = reader.errors().front().message + " (byte " + std::to_string(reader.errors().front().at.begin) + ')';
+  return value;
 }
 
 }  // namespace fabric

@@ -15,11 +15,12 @@ namespace fabric {
 
 constexpr std::size_t json_depth_limit = 200;
 
-// Reads sources[source].text. Each value's place is put into map, if given. On an error answers nullopt and adds one
-// diagnostic (FAB03xx) with its exact span.
+// Reads sources[source].text. The place of each value and of its key is put into map, if given. On errors answers nullopt, leaves map
+// alone and adds a diagnostic (FAB03xx) with its exact span for each: reading goes on where it is plain what was meant.
 std::optional<Value> read_json(const Sources& sources, std::uint32_t source, SourceMap* map, Diagnostics& diagnostics);
 
-// For texts of our own (frames, events, plans between processes): the value, or nullopt and why.
+// For texts of our own (frames, events, plans between processes): the value, or nullopt and why. It takes every text that
+// canonical_json writes: 1e20, which is written without an exponent, comes back as a real.
 std::optional<Value> read_json(std::string_view text, std::string* why = nullptr);
 
 // RFC 8785 (JCS): sorted keys by UTF-16 units, no white space, shortest round-trip numbers in ECMAScript's form. One deviation:

@@ -56,13 +56,17 @@ Path::Path(const char* text) {
 }
 
 Path Path::operator/(std::string_view key) const {
-  Path child = *this;
+  Path child;
+  child.steps_.reserve(steps_.size() + 1);
+  child.steps_ = steps_;
   child.steps_.emplace_back(std::string(key));
   return child;
 }
 
 Path Path::operator/(std::size_t index) const {
-  Path child = *this;
+  Path child;
+  child.steps_.reserve(steps_.size() + 1);
+  child.steps_ = steps_;
   child.steps_.emplace_back(index);
   return child;
 }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "schema/path.hpp"
@@ -56,7 +57,8 @@ struct Origin {
 
 class SourceMap {
  public:
-  void set(const Path& path, Origin origin) { origins_[path] = origin; }
+  // Cheap if paths come in their order.
+  void set(Path path, Origin origin) { origins_.insert_or_assign(origins_.end(), std::move(path), origin); }
   void erase_below(const Path& path);  // forgets path and everything under it
   const Origin* find(const Path& path) const;
   // The origin of path or of its nearest written ancestor; found receives which.
