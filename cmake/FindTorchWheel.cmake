@@ -1,7 +1,8 @@
 # LibTorch as the torch wheel holds it, without PyTorch's own CMake package, which demands a CUDA toolkit.
 #
 #   FABRIC_TORCH (cache variable or environment)  the folder that holds torch/ and nvidia/
-#   else $XDG_CACHE_HOME/fabric/torch-2.11.0, else ~/.cache/fabric/torch-2.11.0
+#   else $XDG_CACHE_HOME/fabric/torch-VERSION or ~/.cache/fabric/torch-VERSION, where scripts/setup puts the wheels of
+#   scripts/torch-wheels.txt
 #
 # Makes TorchWheel::c10 and TorchWheel::cpu; and TorchWheel::cuda where the wheels beside torch hold the CUDA run time, its headers and
 # NCCL. Never link libtorch.so: it needs all of CUDA.
@@ -10,10 +11,12 @@ if(NOT _fabric_torch)
   set(_fabric_torch "$ENV{FABRIC_TORCH}")
 endif()
 if(NOT _fabric_torch)
+  file(STRINGS "${CMAKE_CURRENT_LIST_DIR}/../scripts/torch-wheels.txt" _line REGEX "^torch==")
+  string(REGEX MATCH "[0-9]+\\.[0-9]+\\.[0-9]+" _version "${_line}")
   if(NOT "$ENV{XDG_CACHE_HOME}" STREQUAL "")
-    set(_fabric_torch "$ENV{XDG_CACHE_HOME}/fabric/torch-2.11.0")
+    set(_fabric_torch "$ENV{XDG_CACHE_HOME}/fabric/torch-${_version}")
   else()
-    set(_fabric_torch "$ENV{HOME}/.cache/fabric/torch-2.11.0")
+    set(_fabric_torch "$ENV{HOME}/.cache/fabric/torch-${_version}")
   endif()
 endif()
 set(_torch "${_fabric_torch}/torch")
