@@ -68,6 +68,8 @@ class Sgd : public UpdateRule {
     parameters_.forget_gradients();
   }
 
+  void forget_gradients() override { parameters_.forget_gradients(); }
+
   std::vector<NamedTensor> state() override {
     std::vector<NamedTensor> all;
     parameters_.name(all, "momentum_buffer", velocity_);
@@ -97,6 +99,8 @@ class AdamW : public UpdateRule {
     ++steps_;
     parameters_.forget_gradients();
   }
+
+  void forget_gradients() override { parameters_.forget_gradients(); }
 
   std::vector<NamedTensor> state() override {
     std::vector<NamedTensor> all;

@@ -16,6 +16,7 @@ class UpdateRule {
   virtual ~UpdateRule() = default;
   // Changes the parameters by their gradients, then forgets the gradients. lr: of this step.
   virtual void step(double lr) = 0;
+  virtual void forget_gradients() = 0;
   // What must be kept to go on: exp_avg, exp_avg_sq or momentum_buffer of each parameter, as NAME.exp_avg. Empty if nothing is
   // remembered. The tensors are those in use: copying into them restores a state.
   virtual std::vector<NamedTensor> state() = 0;

@@ -66,6 +66,7 @@ class Trainer {
   };
 
   void resume();
+  void settle();
   void announce_start();
   StepResult make_step(BatchPipeline& batches);
   void report_step(const StepResult& result);
@@ -135,6 +136,7 @@ Trainer::Trainer(const Plan& plan, const RankEnvironment& place, const StopReque
   if (options_.initial_weights && !place.resume_from) load_initial_weights(*options_.initial_weights, task_->parameters());
   resume();
   strategy_ = make_strategy(plan.job.strategy, task_->parameters(), group_);
+  settle();
   if (is_main())
     metrics_.emplace(place.run_directory, place.resume_from ? std::optional(MetricsPosition{loop_.step, loop_.epoch}) : std::nullopt);
 }
@@ -146,6 +148,14 @@ void Trainer::resume() {
     throw Failure(FailureClass::checkpoint, *place_.resume_from + ": it is of step " + std::to_string(loop_.step) +
                                                 ", beyond the end of this run; was it made with other data?");
   saved_ = loop_;
+}
+
+void Trainer::settle() {
+  if (!strategy_->needs_settling()) return;
+  const std::int64_t any_sample[] = {0};
+  strategy_->before_forward(true);
+  strategy_->backward(task_->loss(on_device(task_->batch(Split::train, any_sample))), true);
+  rule_->forget_gradients();
 }
 
 Ending Trainer::run() {

@@ -116,6 +116,7 @@ Checkpoint capture(const Plan& plan, const LoopState& loop, const std::vector<Na
 
 LoopState restore(const Checkpoint& checkpoint, const std::string& path, const Plan& plan, const std::vector<NamedTensor>& parameters,
                   UpdateRule& rule) {
+  if (!checkpoint.metadata.contains("sha256")) refuse(path, "not a checkpoint of a training run: its metadata has no sha256");
   LoopState loop;
   loop.step = number<std::int64_t>(checkpoint, path, "step");
   loop.epoch = number<std::int64_t>(checkpoint, path, "epoch");

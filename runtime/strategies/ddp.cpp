@@ -55,6 +55,10 @@ class Ddp : public ParallelStrategy {
     reducer_ = make_reducer<c10d::Reducer>(parameters, buckets, group.handle(), sparse, names);
   }
 
+  // The first pass goes by buckets in the order of the parameters, all later ones in the order in which gradients became ready; the
+  // place in a bucket decides in which order Gloo adds up.
+  bool needs_settling() const override { return true; }
+
   void before_forward(bool last) override {
     if (!last) return;
     reducer_->prepare_for_forward();

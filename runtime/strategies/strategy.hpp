@@ -15,6 +15,9 @@ namespace fabric {
 class ParallelStrategy {
  public:
   virtual ~ParallelStrategy() = default;
+  // Whether the first backward pass differs from later ones in how ranks add up, so that a run which is resumed would round
+  // differently from one that never stopped. Then a pass whose gradients are thrown away must come first.
+  virtual bool needs_settling() const { return false; }
   // Before the forward pass of each micro-batch. last: after its backward pass the optimizer steps.
   virtual void before_forward(bool last) = 0;
   // Adds the gradient of loss to those of the parameters. After the last micro-batch of a step they are the mean over ranks.
