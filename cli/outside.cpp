@@ -11,6 +11,8 @@
 #include <system_error>
 
 #include "cli/version.hpp"
+#include "compiler/front_ends/jsonnet.hpp"
+#include "launch_backends/process.hpp"
 
 namespace fabric {
 namespace {
@@ -30,6 +32,31 @@ std::string real_path(const std::string& path) {
   std::error_code error;
   const fs::path resolved = fs::canonical(path, error);
   return error ? "" : resolved.string();
+}
+
+// The child limits its own memory, CPU time and stack; the clock and the size of the answer are watched from here. It inherits
+// nothing: what a job says does not depend on the environment.
+JsonnetResult evaluate_jsonnet(const std::string& self, const JsonnetProgram& program) {
+  constexpr std::size_t output_limit = std::size_t{64} << 20;
+  constexpr std::chrono::seconds time_limit{30};
+  ProcessStart start;
+  start.argv = {self, "jsonnet-child"};
+  start.cwd = "/";
+  const ProgramResult child = run_program(std::move(start), encode_jsonnet_program(program), output_limit, time_limit);
+  JsonnetResult result;
+  if (child.timed_out) {
+    result.refusal = "it took longer than 30 s";
+  } else if (child.too_much_output) {
+    result.refusal = "its result is larger than 64 MiB";
+  } else if (!child.status.good()) {
+    const bool memory = child.status.by_signal || child.errors.find("bad_alloc") != std::string::npos;
+    result.refusal = "it " + child.status.str() + (memory ? ": out of memory, stack or time" : "");
+  } else if (std::optional<JsonnetResult> decoded = decode_jsonnet_result(child.output)) {
+    return *decoded;
+  } else {
+    result.refusal = "its result cannot be read";
+  }
+  return result;
 }
 
 [[noreturn]] void fail(const std::string& what) { throw std::system_error(errno, std::generic_category(), what); }
@@ -97,6 +124,7 @@ Outside make_outside(const std::string& self) {
   Outside outside;
   outside.read_file = read_file;
   outside.real_path = real_path;
+  outside.evaluate_jsonnet = [self](const JsonnetProgram& program) { return evaluate_jsonnet(self, program); };
   outside.working_directory = fs::current_path().string();
   const char* worker = std::getenv("FABRIC_WORKER");
   outside.worker = worker && *worker ? fs::absolute(worker).lexically_normal().string() : (fs::path(self).parent_path() / "fabric-worker").string();

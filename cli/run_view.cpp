@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <exception>
+#include <utility>
 
 #include <fmt/core.h>
 
@@ -70,8 +72,15 @@ void RunView::on_line(std::int64_t node, std::int64_t rank, std::string_view lin
 void RunView::on_event(const Event& event) {
   const Value& d = event.detail;
   if (event.kind == "stopping") {
-    if (!stopping_) print(lines_.paint(Style::warning, "stopping") + ": ranks save and leave, press Ctrl-C again to kill");
-    stopping_ = true;
+    if (std::exchange(stopping_, true)) return;
+    const std::string why = text(d, "why");
+    const bool asked = why.empty() || why.starts_with("SIG");
+    print(lines_.paint(Style::warning, "stopping") + (asked ? ": ranks save and leave, press Ctrl-C again to kill" : ": " + sanitised(why)));
+    return;
+  }
+  // The controller has something to say.
+  if (event.kind == "note" && !event.rank) {
+    if (const std::string message = text(d, "message"); !message.empty()) print(lines_.paint(Style::warning, "note") + ": " + sanitised(message));
     return;
   }
   if (event.kind == "checkpoint") {

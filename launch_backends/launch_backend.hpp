@@ -49,6 +49,8 @@ struct RunOptions {
   std::string run_directory;  // exists, holds plan.json
   std::int64_t attempt = 0;
   std::optional<std::string> resume_path;  // a checkpoint
+  // The GPUs of each node, where the plan leaves them open; empty: the backend takes idle ones.
+  std::vector<std::int64_t> device_ids;
 };
 
 class LaunchBackend {

@@ -1,26 +1,37 @@
 #include "schema/json_schema.hpp"
 
-#include <re2/re2.h>
-
 #include <algorithm>
 #include <cmath>
-#include <map>
-#include <set>
-#include <unordered_map>
+#include <functional>
+#include <limits>
+#include <unordered_set>
 
-#include "schema/json.hpp"
+#include "schema/json_schema_nodes.hpp"
+#include "schema/utf8.hpp"
 
 namespace fabric {
 namespace {
 
 constexpr int depth_limit = 900;
 
+// Exact, also where a 64-bit integer is no double.
+std::partial_ordering order(const Value& a, const Value& b) {
+  if (a.is_integer() && b.is_integer()) return a.as_integer() <=> b.as_integer();
+  if (a.is_real() && b.is_real()) return a.as_real() <=> b.as_real();
+  if (a.is_real()) return 0 <=> order(b, a);
+  constexpr double two_63 = 9223372036854775808.0;
+  const double real = b.as_real();
+  if (!(real >= -two_63 && real < two_63)) return 0.0 <=> real;
+  const auto whole = static_cast<std::int64_t>(real);
+  if (a.as_integer() != whole) return a.as_integer() <=> whole;
+  return 0.0 <=> real - std::trunc(real);
+}
+
 // Numbers are equal by value: 1 and 1.0 are one.
 bool equal(const Value& a, const Value& b) {
-  if (a.is_number() && b.is_number()) return a.is_integer() && b.is_integer() ? a == b : a.as_real() == b.as_real();
+  if (a.is_number() && b.is_number()) return order(a, b) == 0;
   if (a.kind() != b.kind()) return false;
-  if (a.is_array())
-    return std::equal(a.as_array().begin(), a.as_array().end(), b.as_array().begin(), b.as_array().end(), equal);
+  if (a.is_array()) return std::equal(a.as_array().begin(), a.as_array().end(), b.as_array().begin(), b.as_array().end(), equal);
   if (!a.is_object()) return a == b;
   return a.as_object().size() == b.as_object().size() && std::all_of(a.as_object().begin(), a.as_object().end(), [&](const Member& m) {
     const Value* other = b.find(m.key);
@@ -28,350 +39,272 @@ bool equal(const Value& a, const Value& b) {
   });
 }
 
-bool is_whole(const Value& v) { return v.is_integer() || (v.is_real() && std::floor(v.as_real()) == v.as_real()); }
-
-bool has_type(const Value& v, std::string_view type) {
-  if (type == "null") return v.is_null();
-  if (type == "boolean") return v.is_bool();
-  if (type == "integer") return is_whole(v);
-  if (type == "number") return v.is_number();
-  if (type == "string") return v.is_string();
-  if (type == "array") return v.is_array();
-  if (type == "object") return v.is_object();
-  return false;
+// Equal values have equal hashes.
+std::size_t hash(const Value& v) {
+  std::size_t sum = static_cast<std::size_t>(v.is_number() ? Value::Kind::real : v.kind());
+  if (v.is_bool()) sum += v.as_bool();
+  else if (v.is_number()) sum += std::hash<double>()(v.as_real());
+  else if (v.is_string()) sum += std::hash<std::string>()(v.as_string());
+  else if (v.is_array())
+    for (const Value& item : v.as_array()) sum = sum * 31 + hash(item);
+  else if (v.is_object())
+    for (const Member& m : v.as_object()) sum += std::hash<std::string>()(m.key) * 31 ^ hash(m.value);  // in any order
+  return sum;
 }
 
-std::size_t code_points(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+bool all_differ(const Value::Array& items) {
+  const auto pointee_hash = [](const Value* v) { return hash(*v); };
+  const auto pointee_equal = [](const Value* a, const Value* b) { return equal(*a, *b); };
+  std::unordered_set<const Value*, decltype(pointee_hash), decltype(pointee_equal)> seen(items.size(), pointee_hash, pointee_equal);
+  return std::all_of(items.begin(), items.end(), [&](const Value& item) { return seen.insert(&item).second; });
 }
 
-std::string unescape_pointer(std::string_view token) {
-  std::string out;
-  for (std::size_t i = 0; i < token.size(); ++i) {
-    if (token[i] == '~' && i + 1 < token.size()) {
-      out += token[++i] == '1' ? '/' : '~';
-    } else if (token[i] == '%' && i + 2 < token.size()) {
-      out += static_cast<char>(std::stoi(std::string(token.substr(i + 1, 2)), nullptr, 16));
-      i += 2;
-    } else {
-      out += token[i];
+bool is_multiple(const Value& value, const Value& of) {
+  if (value.is_integer() && of.is_integer()) return value.as_integer() % of.as_integer() == 0;
+  const double v = value.as_real(), m = of.as_real();
+  if (std::fmod(v, m) == 0) return true;
+  // 0.0075 is a multiple of 0.0001 for people: each of the two doubles is off by half a unit in the last place.
+  const double times = v / m;
+  const double tolerance = std::min(4 * std::numeric_limits<double>::epsilon() * std::abs(times), 1e-6);
+  return std::isfinite(times) && std::abs(times - std::round(times)) <= tolerance;
+}
+
+unsigned types_of(const Value& v) {
+  static const unsigned null = SchemaNodes::type_bit("null"), boolean = SchemaNodes::type_bit("boolean"), integer = SchemaNodes::type_bit("integer"),
+                        number = SchemaNodes::type_bit("number"), string = SchemaNodes::type_bit("string"), array = SchemaNodes::type_bit("array"),
+                        object = SchemaNodes::type_bit("object");
+  switch (v.kind()) {
+    case Value::Kind::null: return null;
+    case Value::Kind::boolean: return boolean;
+    case Value::Kind::integer: return integer | number;
+    case Value::Kind::real: return std::trunc(v.as_real()) == v.as_real() ? integer | number : number;  // 1.0 is an integer
+    case Value::Kind::string: return string;
+    case Value::Kind::array: return array;
+    case Value::Kind::object: return object;
+  }
+  return 0;
+}
+
+// The way to a value, on the stack: a Path is made of it only for a violation.
+struct Place {
+  const Place* above = nullptr;
+  const std::string* key = nullptr;
+  std::size_t index = 0;
+
+  Path path() const {
+    if (!above) return {};
+    return key ? above->path() / std::string_view(*key) : above->path() / index;
+  }
+};
+
+struct TooDeep {
+  Violation violation;
+};
+
+// One walk of a value along a schema. Without `out` it only answers, and stops at the first violation.
+class Walk {
+ public:
+  Walk(SchemaNodes& nodes, std::vector<Violation>* out) : nodes_(nodes), out_(out) {}
+
+  bool check(const SchemaNode& node, const Value& value, const Place& place, int depth) {
+    if (depth > depth_limit) throw TooDeep{{place.path(), node.pointer, "depth", Value(depth_limit), "", {}}};
+    bool valid = true;
+    for (const SchemaRule& rule : node.rules) {
+      if (obeys({node, value, place, depth}, rule)) continue;
+      if (!out_) return false;
+      valid = false;
     }
+    if (node.members && value.is_object() && !members({node, value, place, depth}, *node.members)) valid = false;
+    return valid;
   }
-  return out;
-}
 
-std::string escape_pointer(std::string_view key) {
-  std::string out;
-  for (const char c : key) out += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
-  return out;
-}
+ private:
+  struct At {
+    const SchemaNode& node;
+    const Value& value;
+    const Place& place;
+    int depth;
+  };
 
-// Reference resolution of RFC 3986 section 5.2, for the forms that schemas use.
-std::string resolve_uri(const std::string& base, const std::string& reference) {
-  if (reference.empty()) return base;
-  const std::size_t scheme = reference.find(':');
-  if (scheme != std::string::npos && reference.find_first_of("/?#") > scheme) return reference;
-  const std::string root = base.substr(0, base.find('#'));
-  if (reference[0] == '#') return root + reference;
-  const std::size_t authority = root.find("://");
-  if (authority == std::string::npos) {
-    const std::size_t slash = root.rfind('/');
-    return slash == std::string::npos ? reference : root.substr(0, slash + 1) + reference;
+  bool below(const At& at, const SubSchema& sub, const Value& value, const Place& place) {
+    return check(nodes_.below(at.node, sub), value, place, at.depth + 1);
   }
-  const std::size_t path = root.find('/', authority + 3);
-  if (reference[0] == '/') return root.substr(0, path) + reference;
-  const std::string folder = path == std::string::npos ? root + '/' : root.substr(0, root.rfind('/') + 1);
-  return folder + reference;
-}
+  bool holds(const At& at, const SubSchema& sub, const Value& value) { return Walk(nodes_, nullptr).below(at, sub, value, at.place); }
 
-// Keywords whose value is one schema, a list of schemas, or a map of schemas.
-constexpr std::string_view one_schema[] = {"additionalItems", "additionalProperties", "contains", "else", "if", "items", "not", "propertyNames", "then"};
-constexpr std::string_view schema_lists[] = {"allOf", "anyOf", "items", "oneOf"};
-constexpr std::string_view schema_maps[] = {"definitions", "dependencies", "patternProperties", "properties"};
+  bool fail(const At& at, std::string_view keyword, const Value& expected, std::string property = {}) {
+    if (out_) out_->push_back({at.place.path(), at.node.pointer + '/' + std::string(keyword), std::string(keyword), expected, std::move(property), {}});
+    return false;
+  }
 
-template <class List>
-bool among(std::string_view key, const List& list) {
-  return std::find(std::begin(list), std::end(list), key) != std::end(list);
-}
+  bool obeys(const At& at, const SchemaRule& rule) {
+    const Value &value = at.value, &expected = *rule.value;
+    const auto demand = [&](bool holds) { return holds || fail(at, rule.name, expected); };
+    const auto at_most = [&](std::size_t n) { return demand(!(static_cast<double>(n) > expected.as_real())); };
+    const auto at_least = [&](std::size_t n) { return demand(!(static_cast<double>(n) < expected.as_real())); };
+    switch (rule.keyword) {
+      case Keyword::never:
+        if (out_) out_->push_back({at.place.path(), at.node.pointer, "false", expected, "", {}});
+        return false;
+      case Keyword::type: return demand(types_of(value) & rule.types);
+      case Keyword::constant: return demand(equal(value, expected));
+      case Keyword::choice:
+        return demand(std::any_of(expected.as_array().begin(), expected.as_array().end(), [&](const Value& choice) { return equal(value, choice); }));
+      case Keyword::all_of: return each(rule.subs, [&](const SubSchema& sub) { return below(at, sub, value, at.place); });
+      case Keyword::any_of:
+      case Keyword::one_of: return one_of(at, rule);
+      case Keyword::excluded: return demand(!holds(at, rule.subs[0], value));
+      case Keyword::condition: {
+        const SubSchema& next = holds(at, rule.subs[0], value) ? rule.subs[1] : rule.subs[2];
+        return !next.schema || below(at, next, value, at.place);
+      }
+      case Keyword::reference: return check(nodes_.followed(at.node, rule), value, at.place, at.depth + 1);
+      default: break;
+    }
+    if (value.is_number()) {
+      switch (rule.keyword) {
+        case Keyword::minimum: return demand(order(value, expected) >= 0);
+        case Keyword::maximum: return demand(order(value, expected) <= 0);
+        case Keyword::exclusive_minimum: return demand(order(value, expected) > 0);
+        case Keyword::exclusive_maximum: return demand(order(value, expected) < 0);
+        case Keyword::multiple_of: return demand(is_multiple(value, expected));
+        default: return true;
+      }
+    }
+    if (value.is_string()) {
+      switch (rule.keyword) {
+        case Keyword::min_length: return at_least(count_code_points(value.as_string()));
+        case Keyword::max_length: return at_most(count_code_points(value.as_string()));
+        case Keyword::pattern: return demand(rule.pattern->matches(value.as_string()));
+        default: return true;
+      }
+    }
+    if (value.is_array()) {
+      const Value::Array& items = value.as_array();
+      switch (rule.keyword) {
+        case Keyword::min_items: return at_least(items.size());
+        case Keyword::max_items: return at_most(items.size());
+        case Keyword::unique_items: return demand(!expected.as_bool() || all_differ(items));
+        case Keyword::contains:
+          return demand(std::any_of(items.begin(), items.end(), [&](const Value& item) { return holds(at, rule.subs[0], item); }));
+        case Keyword::items:
+        case Keyword::additional_items: return each_item(at, rule);
+        default: return true;
+      }
+    }
+    if (value.is_object()) {
+      const Value::Object& object = value.as_object();
+      switch (rule.keyword) {
+        case Keyword::min_properties: return at_least(object.size());
+        case Keyword::max_properties: return at_most(object.size());
+        case Keyword::required: return names(at, rule.name, expected, expected);
+        case Keyword::property_names:
+          return each(object, [&](const Member& m) { return holds(at, rule.subs[0], Value(m.key)) || fail(at, rule.name, expected, m.key); });
+        case Keyword::dependencies: return dependencies(at, rule);
+        default: return true;
+      }
+    }
+    return true;
+  }
+
+  // Whether test holds for each; all are tried where violations are gathered.
+  template <class List, class Test>
+  bool each(const List& list, Test test) const {
+    bool valid = true;
+    for (const auto& item : list) {
+      if (test(item)) continue;
+      if (!out_) return false;
+      valid = false;
+    }
+    return valid;
+  }
+
+  bool one_of(const At& at, const SchemaRule& rule) {
+    std::size_t valid = 0;
+    for (const SubSchema& sub : rule.subs) {
+      valid += holds(at, sub, at.value);
+      if (valid && rule.keyword == Keyword::any_of) return true;
+    }
+    if (valid == 1) return true;
+    fail(at, rule.name, *rule.value);
+    if (!out_) return false;
+    std::vector<std::vector<Violation>> branches(rule.subs.size());
+    for (std::size_t i = 0; i < branches.size(); ++i) Walk(nodes_, &branches[i]).below(at, rule.subs[i], at.value, at.place);
+    out_->back().branches = std::move(branches);
+    return false;
+  }
+
+  bool each_item(const At& at, const SchemaRule& rule) {
+    const Value::Array& items = at.value.as_array();
+    const bool by_position = rule.value->is_array();
+    bool valid = true;
+    for (std::size_t i = rule.from; i < (by_position ? std::min(items.size(), rule.subs.size()) : items.size()); ++i) {
+      if (below(at, rule.subs[by_position ? i : 0], items[i], Place{&at.place, nullptr, i})) continue;
+      if (!out_) return false;
+      valid = false;
+    }
+    return valid;
+  }
+
+  // Of names, each must be there.
+  bool names(const At& at, std::string_view keyword, const Value& expected, const Value& list) {
+    return each(list.as_array(), [&](const Value& name) { return at.value.find(name.as_string()) || fail(at, keyword, expected, name.as_string()); });
+  }
+
+  bool dependencies(const At& at, const SchemaRule& rule) {
+    const bool listed = each(rule.value->as_object(), [&](const Member& dependency) {
+      return !dependency.value.is_array() || !at.value.find(dependency.key) || names(at, rule.name, *rule.value, dependency.value);
+    });
+    if (!listed && !out_) return false;
+    return each(rule.subs, [&](const SubSchema& sub) { return !at.value.find(sub.key) || below(at, sub, at.value, at.place); }) && listed;
+  }
+
+  bool members(const At& at, const SchemaMembers& wanted) {
+    return each(at.value.as_object(), [&](const Member& m) {
+      const Place place{&at.place, &m.key, 0};
+      bool known = false, valid = true;
+      for (const SubSchema& sub : wanted.properties) {
+        if (sub.key != m.key) continue;
+        known = true;
+        valid = below(at, sub, m.value, place);
+        break;
+      }
+      for (const auto& [pattern, sub] : wanted.patterns) {
+        if (!pattern.matches(m.key)) continue;
+        known = true;
+        valid = below(at, sub, m.value, place) && valid;
+      }
+      if (known || !wanted.additional) return valid;
+      const Value& additional = *wanted.additional->schema;
+      if (additional.is_bool()) return additional.as_bool() || fail(at, "additionalProperties", additional, m.key);
+      return below(at, *wanted.additional, m.value, place);
+    });
+  }
+
+  SchemaNodes& nodes_;
+  std::vector<Violation>* out_;
+};
 
 }  // namespace
 
 struct JsonSchema::Impl {
-  struct Target {
-    const Value* schema;
-    std::string base;  // around it: its own $id is applied by whoever enters it
-    std::string pointer;
-  };
-
-  Value root;
-  Remote remote;
-  mutable std::map<std::string, Target> by_id;      // absolute URI, fragment names included
-  mutable std::set<std::string> loaded;             // remote documents already indexed
-  mutable std::unordered_map<std::string, std::unique_ptr<re2::RE2>> patterns;
-
-  void index(const Value& schema, const std::string& outer, const std::string& pointer) const {
-    if (!schema.is_object()) return;
-    std::string base = outer;
-    if (const Value* id = schema.find("$id"); id && id->is_string() && !schema.find("$ref")) {
-      base = resolve_uri(outer, id->as_string());
-      std::string key = base;
-      if (key.ends_with('#')) key.pop_back();
-      by_id.try_emplace(key, Target{&schema, outer, pointer});
-    }
-    for (const Member& m : schema.as_object()) {
-      const std::string below = pointer + '/' + escape_pointer(m.key);
-      if (among(m.key, one_schema) && m.value.is_object()) index(m.value, base, below);
-      if (among(m.key, schema_lists) && m.value.is_array())
-        for (std::size_t i = 0; i < m.value.as_array().size(); ++i) index(m.value.as_array()[i], base, below + '/' + std::to_string(i));
-      if (among(m.key, schema_maps) && m.value.is_object())
-        for (const Member& inner : m.value.as_object()) index(inner.value, base, below + '/' + escape_pointer(inner.key));
-    }
-  }
-
-  // The base in force at schema, which a walk by pointer may have changed through $id on the way.
-  Target by_pointer(Target from, std::string_view pointer) const {
-    while (!pointer.empty()) {
-      pointer.remove_prefix(1);
-      const std::size_t slash = std::min(pointer.find('/'), pointer.size());
-      const std::string key = unescape_pointer(pointer.substr(0, slash));
-      pointer.remove_prefix(slash);
-      const Value* next = nullptr;
-      if (from.schema->is_object()) {
-        if (const Value* id = from.schema->find("$id"); id && id->is_string() && !from.schema->find("$ref"))
-          from.base = resolve_uri(from.base, id->as_string());
-        next = from.schema->find(key);
-      } else if (from.schema->is_array() && !key.empty() && key.find_first_not_of("0123456789") == std::string::npos) {
-        const std::size_t i = std::stoul(key);
-        if (i < from.schema->as_array().size()) next = &from.schema->as_array()[i];
-      }
-      if (!next) throw SchemaError("the schema has no #" + from.pointer + '/' + escape_pointer(key));
-      from.schema = next;
-      from.pointer += '/' + escape_pointer(key);
-    }
-    return from;
-  }
-
-  Target resolve(const std::string& reference, const std::string& base) const {
-    const std::string uri = resolve_uri(base, reference);
-    const std::size_t hash = uri.find('#');
-    const std::string document = uri.substr(0, hash);
-    const std::string fragment = hash == std::string::npos ? "" : uri.substr(hash + 1);
-    if (!fragment.empty() && fragment[0] != '/') {
-      if (const auto it = by_id.find(uri); it != by_id.end()) return it->second;
-    }
-    auto it = by_id.find(document);
-    if (it == by_id.end() && remote && loaded.insert(document).second) {
-      if (const Value* other = remote(document)) {
-        by_id.try_emplace(document, Target{other, document, ""});
-        index(*other, document, "");
-      }
-      it = by_id.find(document);
-      if (!fragment.empty() && fragment[0] != '/')
-        if (const auto named = by_id.find(uri); named != by_id.end()) return named->second;
-    }
-    if (it == by_id.end()) throw SchemaError("the schema refers to " + uri + ", which is not known");
-    if (fragment.empty()) return it->second;
-    if (fragment[0] != '/') throw SchemaError("the schema has no " + uri);
-    return by_pointer(it->second, fragment);
-  }
-
-  bool matches(const std::string& pattern, const std::string& text) const {
-    auto& compiled = patterns[pattern];
-    if (!compiled) {
-      re2::RE2::Options options;
-      options.set_log_errors(false);
-      compiled = std::make_unique<re2::RE2>(pattern, options);
-      if (!compiled->ok()) throw SchemaError("the pattern " + pattern + " is not in RE2's language: " + compiled->error());
-    }
-    return re2::RE2::PartialMatch(text, *compiled);
-  }
-
-  // One walk of a value along a schema.
-  struct Walk {
-    const Impl& impl;
-    std::vector<Violation>& out;
-
-    void at(const Value& schema, const std::string& base, const std::string& pointer, const Value& value, const Path& path, int depth) {
-      if (depth > depth_limit) {
-        out.push_back({path, pointer, "depth", Value(depth_limit), "", {}});
-        return;
-      }
-      if (schema.is_bool()) {
-        if (!schema.as_bool()) out.push_back({path, pointer, "false", schema, "", {}});
-        return;
-      }
-      if (!schema.is_object()) return;
-      if (const Value* reference = schema.find("$ref"); reference && reference->is_string()) {
-        const Target target = impl.resolve(reference->as_string(), base);
-        at(*target.schema, target.base, target.pointer, value, path, depth + 1);
-        return;
-      }
-      std::string inner_base = base;
-      if (const Value* id = schema.find("$id"); id && id->is_string()) inner_base = resolve_uri(base, id->as_string());
-      for (const Member& m : schema.as_object()) keyword(schema, m.key, m.value, inner_base, pointer, value, path, depth);
-    }
-
-    std::vector<Violation> branch(const Value& schema, const std::string& base, const std::string& pointer, const Value& value, const Path& path,
-                                  int depth) const {
-      std::vector<Violation> found;
-      Walk{impl, found}.at(schema, base, pointer, value, path, depth + 1);
-      return found;
-    }
-
-    void keyword(const Value& schema, const std::string& key, const Value& k, const std::string& base, const std::string& pointer,
-                 const Value& value, const Path& path, int depth) {
-      const std::string here = pointer + '/' + key;
-      const auto violate = [&](std::string property = {}, std::vector<std::vector<Violation>> branches = {}) {
-        out.push_back({path, here, key, k, std::move(property), std::move(branches)});
-      };
-      if (key == "type") {
-        const bool fits = k.is_string() ? has_type(value, k.as_string())
-                                        : std::any_of(k.as_array().begin(), k.as_array().end(),
-                                                      [&](const Value& t) { return has_type(value, t.as_string()); });
-        if (!fits) violate();
-      } else if (key == "const") {
-        if (!equal(k, value)) violate();
-      } else if (key == "enum") {
-        if (std::none_of(k.as_array().begin(), k.as_array().end(), [&](const Value& v) { return equal(v, value); })) violate();
-      } else if (key == "allOf") {
-        for (std::size_t i = 0; i < k.as_array().size(); ++i)
-          at(k.as_array()[i], base, here + '/' + std::to_string(i), value, path, depth + 1);
-      } else if (key == "anyOf" || key == "oneOf") {
-        std::vector<std::vector<Violation>> branches;
-        int valid = 0;
-        for (std::size_t i = 0; i < k.as_array().size(); ++i) {
-          branches.push_back(branch(k.as_array()[i], base, here + '/' + std::to_string(i), value, path, depth));
-          valid += branches.back().empty();
-        }
-        if (valid == 0 || (key == "oneOf" && valid > 1)) violate("", std::move(branches));
-      } else if (key == "not") {
-        if (branch(k, base, here, value, path, depth).empty()) violate();
-      } else if (key == "if") {
-        const bool holds = branch(k, base, here, value, path, depth).empty();
-        const char* next = holds ? "then" : "else";
-        if (const Value* chosen = schema.find(next)) at(*chosen, base, pointer + '/' + next, value, path, depth + 1);
-      } else if (value.is_number()) {
-        number(key, k, value, violate);
-      } else if (value.is_string()) {
-        const std::string& text = value.as_string();
-        if (key == "minLength" && static_cast<double>(code_points(text)) < k.as_real()) violate();
-        if (key == "maxLength" && static_cast<double>(code_points(text)) > k.as_real()) violate();
-        if (key == "pattern" && !impl.matches(k.as_string(), text)) violate();
-      } else if (value.is_array()) {
-        array(schema, key, k, base, here, value.as_array(), path, depth, violate);
-      } else if (value.is_object()) {
-        object(schema, key, k, base, here, value, path, depth, violate);
-      }
-    }
-
-    template <class Violate>
-    static void number(const std::string& key, const Value& k, const Value& value, Violate&& violate) {
-      if (!k.is_number()) return;
-      const double v = value.as_real(), limit = k.as_real();
-      const bool exact = value.is_integer() && k.is_integer();
-      const bool less = exact ? value.as_integer() < k.as_integer() : v < limit;
-      const bool more = exact ? value.as_integer() > k.as_integer() : v > limit;
-      if (key == "minimum" && less) violate();
-      if (key == "maximum" && more) violate();
-      if (key == "exclusiveMinimum" && !more) violate();
-      if (key == "exclusiveMaximum" && !less) violate();
-      if (key == "multipleOf") {
-        const double times = v / limit;
-        const bool multiple = exact ? value.as_integer() % k.as_integer() == 0
-                                    : std::isfinite(times) && std::abs(times - std::round(times)) <= 1e-9 * std::max(1.0, std::abs(times));
-        if (!multiple) violate();
-      }
-    }
-
-    template <class Violate>
-    void array(const Value& schema, const std::string& key, const Value& k, const std::string& base, const std::string& here,
-               const Value::Array& items, const Path& path, int depth, Violate&& violate) {
-      if (key == "items" && k.is_array()) {
-        for (std::size_t i = 0; i < std::min(items.size(), k.as_array().size()); ++i)
-          at(k.as_array()[i], base, here + '/' + std::to_string(i), items[i], path / i, depth + 1);
-      } else if (key == "items") {
-        for (std::size_t i = 0; i < items.size(); ++i) at(k, base, here, items[i], path / i, depth + 1);
-      } else if (key == "additionalItems") {
-        const Value* listed = schema.find("items");
-        if (!listed || !listed->is_array()) return;
-        for (std::size_t i = listed->as_array().size(); i < items.size(); ++i) at(k, base, here, items[i], path / i, depth + 1);
-      } else if (key == "minItems") {
-        if (static_cast<double>(items.size()) < k.as_real()) violate();
-      } else if (key == "maxItems") {
-        if (static_cast<double>(items.size()) > k.as_real()) violate();
-      } else if (key == "uniqueItems" && k.is_bool() && k.as_bool()) {
-        for (std::size_t i = 0; i < items.size(); ++i)
-          for (std::size_t j = i + 1; j < items.size(); ++j)
-            if (equal(items[i], items[j])) return violate();
-      } else if (key == "contains") {
-        const bool found = std::any_of(items.begin(), items.end(), [&](const Value& v) { return branch(k, base, here, v, path, depth).empty(); });
-        if (!found) violate();
-      }
-    }
-
-    template <class Violate>
-    void object(const Value& schema, const std::string& key, const Value& k, const std::string& base, const std::string& here, const Value& value,
-                const Path& path, int depth, Violate&& violate) {
-      const Value::Object& members = value.as_object();
-      if (key == "properties") {
-        for (const Member& m : members)
-          if (const Value* property = k.find(m.key)) at(*property, base, here + '/' + escape_pointer(m.key), m.value, path / m.key, depth + 1);
-      } else if (key == "patternProperties") {
-        for (const Member& pattern : k.as_object())
-          for (const Member& m : members)
-            if (impl.matches(pattern.key, m.key)) at(pattern.value, base, here + '/' + escape_pointer(pattern.key), m.value, path / m.key, depth + 1);
-      } else if (key == "additionalProperties") {
-        const Value* properties = schema.find("properties");
-        const Value* by_pattern = schema.find("patternProperties");
-        for (const Member& m : members) {
-          if (properties && properties->find(m.key)) continue;
-          if (by_pattern && std::any_of(by_pattern->as_object().begin(), by_pattern->as_object().end(),
-                                        [&](const Member& p) { return impl.matches(p.key, m.key); }))
-            continue;
-          if (k.is_bool() && !k.as_bool()) violate(m.key);
-          else at(k, base, here, m.value, path / m.key, depth + 1);
-        }
-      } else if (key == "required") {
-        for (const Value& name : k.as_array())
-          if (!value.find(name.as_string())) violate(name.as_string());
-      } else if (key == "propertyNames") {
-        for (const Member& m : members)
-          if (!branch(k, base, here, Value(m.key), path, depth).empty()) violate(m.key);
-      } else if (key == "minProperties") {
-        if (static_cast<double>(members.size()) < k.as_real()) violate();
-      } else if (key == "maxProperties") {
-        if (static_cast<double>(members.size()) > k.as_real()) violate();
-      } else if (key == "dependencies") {
-        for (const Member& dependency : k.as_object()) {
-          if (!value.find(dependency.key)) continue;
-          if (dependency.value.is_array()) {
-            for (const Value& name : dependency.value.as_array())
-              if (!value.find(name.as_string())) violate(name.as_string());
-          } else {
-            at(dependency.value, base, here + '/' + escape_pointer(dependency.key), value, path, depth + 1);
-          }
-        }
-      }
-    }
-  };
+  SchemaNodes nodes;
 };
 
-JsonSchema::JsonSchema(Value schema, Remote remote) : impl_(std::make_unique<Impl>()) {
-  impl_->root = std::move(schema);
-  impl_->remote = std::move(remote);
-  impl_->by_id.try_emplace("", Impl::Target{&impl_->root, "", ""});
-  impl_->index(impl_->root, "", "");
-}
-
+JsonSchema::JsonSchema(Value schema, Remote remote) : impl_(new Impl{SchemaNodes(std::move(schema), std::move(remote))}) {}
 JsonSchema::~JsonSchema() = default;
 JsonSchema::JsonSchema(JsonSchema&&) noexcept = default;
 
 std::vector<Violation> JsonSchema::validate(const Value& value) const {
   std::vector<Violation> found;
-  Impl::Walk{*impl_, found}.at(impl_->root, "", "", value, Path(), 0);
+  try {
+    Walk(impl_->nodes, &found).check(impl_->nodes.root(), value, Place(), 0);
+  } catch (TooDeep& deep) {
+    // What was found so far may be half of a choice.
+    found.assign(1, std::move(deep.violation));
+  }
   return found;
 }
 
-const Value& JsonSchema::document() const { return impl_->root; }
+const Value& JsonSchema::document() const { return impl_->nodes.document(); }
 
 }  // namespace fabric

@@ -24,11 +24,13 @@ struct Violation {
   std::vector<std::vector<Violation>> branches;  // for anyOf and oneOf: what each branch found
 };
 
-// Why a schema itself cannot be used: an unknown reference, a pattern outside RE2's language.
+// Why a schema itself cannot be used: an unknown reference, a keyword with a value that it does not take, a pattern outside RE2's
+// language. Found when a value first reaches that place.
 struct SchemaError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// `format` and the content keywords are annotations. One schema serves one thread at a time: it is compiled as values reach its parts.
 class JsonSchema {
  public:
   // Gives the document behind an absolute URI without fragment, or nullptr. It must outlive the schema.
@@ -38,7 +40,8 @@ class JsonSchema {
   ~JsonSchema();
   JsonSchema(JsonSchema&&) noexcept;
 
-  // All violations, in the order of the value. Empty: valid. Values nested deeper than 900 are a violation of "depth".
+  // All violations: of a value those of itself, its kind first, then those of what is inside, in order. Empty: valid. More than 900
+  // steps into value and schema are one violation of "depth".
   std::vector<Violation> validate(const Value& value) const;
   const Value& document() const;
 

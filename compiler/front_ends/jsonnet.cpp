@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "compiler/front_ends/jsonnet_parts.hpp"
-#include "compiler/front_ends/yaml_text.hpp"
+#include "compiler/front_ends/source_text.hpp"
 #include "schema/json.hpp"
 
 namespace fabric {
@@ -37,7 +37,7 @@ void warn_of_large_integers(const std::string& text, std::uint32_t source, Diagn
 
 std::optional<Value> read_jsonnet(Sources& sources, std::uint32_t source, const std::string& path, const Outside& outside, SourceMap& origins,
                                   std::vector<Input>& inputs, Diagnostics& diagnostics) {
-  if (!check_yaml_bytes(sources, source, diagnostics)) return std::nullopt;
+  if (!check_source_text(sources, source, 0, diagnostics)) return std::nullopt;
   JsonnetProgram program;
   if (!gather_jsonnet(sources, source, path, outside, program, inputs, diagnostics)) return std::nullopt;
   const JsonnetResult result = outside.evaluate_jsonnet(program);

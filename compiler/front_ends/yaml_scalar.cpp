@@ -1,117 +1,176 @@
 #include "compiler/front_ends/yaml_scalar.hpp"
 
 #include <algorithm>
-#include <cctype>
+#include <array>
 #include <charconv>
+#include <cstdint>
+#include <system_error>
 
 namespace fabric {
 namespace {
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return std::tolower(c); });
-  return out;
+template <std::size_t N>
+bool one_of(std::string_view text, const std::array<std::string_view, N>& words) {
+  return std::find(words.begin(), words.end(), text) != words.end();
 }
 
-bool all_digits(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c); });
+constexpr std::array<std::string_view, 8> yes_words{"yes", "Yes", "YES", "y", "Y", "on", "On", "ON"};
+constexpr std::array<std::string_view, 8> no_words{"no", "No", "NO", "n", "N", "off", "Off", "OFF"};
+constexpr std::array<std::string_view, 4> capital_booleans{"True", "TRUE", "False", "FALSE"};
+constexpr std::array<std::string_view, 3> infinity_words{".inf", ".Inf", ".INF"};
+constexpr std::array<std::string_view, 3> nan_words{".nan", ".NaN", ".NAN"};
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+std::size_t digits_at(std::string_view text, std::size_t i) {
+  const std::size_t begin = i;
+  while (i < text.size() && is_digit(text[i])) ++i;
+  return i - begin;
 }
 
-TypedScalar doubtful(std::string_view text, const char* code, std::string message, std::string help, std::optional<std::string> replacement) {
+std::string_view without_sign(std::string_view text) {
+  if (!text.empty() && (text[0] == '-' || text[0] == '+')) text.remove_prefix(1);
+  return text;
+}
+
+bool is_decimal_integer(std::string_view text) {
+  text = without_sign(text);
+  return !text.empty() && digits_at(text, 0) == text.size();
+}
+
+// (\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)? after an optional sign: YAML 1.2, 10.3.2.
+bool is_decimal_float(std::string_view text) {
+  text = without_sign(text);
+  std::size_t i = digits_at(text, 0);
+  const bool whole = i > 0;
+  if (i < text.size() && text[i] == '.') {
+    const std::size_t fraction = digits_at(text, ++i);
+    if (!whole && fraction == 0) return false;
+    i += fraction;
+  } else if (!whole) {
+    return false;
+  }
+  if (i == text.size()) return true;
+  if (text[i] != 'e' && text[i] != 'E') return false;
+  if (++i < text.size() && (text[i] == '-' || text[i] == '+')) ++i;
+  const std::size_t exponent = digits_at(text, i);
+  return exponent > 0 && i + exponent == text.size();
+}
+
+// 1_000 and its like; grouped receives whether the underscores stand between groups of three, as only numbers have them.
+bool is_underscored(std::string_view text, bool& grouped) {
+  text = without_sign(text);
+  if (text.empty() || !is_digit(text.front()) || text.back() == '_' || text.find('_') == std::string_view::npos) return false;
+  if (!std::all_of(text.begin(), text.end(), [](char c) { return is_digit(c) || c == '_'; })) return false;
+  grouped = text.front() != '0';
+  for (std::size_t i = digits_at(text, 0); i < text.size() && grouped; i += 4) grouped = text[i] == '_' && digits_at(text, i + 1) == 3;
+  return grouped || text.find("__") == std::string_view::npos;
+}
+
+TypedScalar refused(std::string_view text, const char* code, std::string message, std::string help, std::string replacement = "") {
+  if (replacement.empty()) replacement = quoted_scalar(text);
   return {Value(text), code, std::move(message), std::move(help), std::move(replacement)};
 }
 
-std::string quoted(std::string_view text) { return '"' + std::string(text) + '"'; }
+TypedScalar taken(Value value) { return {std::move(value), {}, {}, {}, {}}; }
 
-// [-+]?digits(.digits)?([eE][-+]?digits)? with at least a point or an exponent; digits may be missing on one side of the point.
-bool looks_real(std::string_view text) {
-  std::size_t i = 0, digits = 0;
-  bool point = false, exponent = false;
-  if (i < text.size() && (text[i] == '-' || text[i] == '+')) ++i;
-  for (; i < text.size(); ++i) {
-    if (std::isdigit(static_cast<unsigned char>(text[i]))) {
-      ++digits;
-    } else if (text[i] == '.' && !point) {
-      point = true;
-    } else {
-      break;
-    }
-  }
-  if (digits == 0) return false;
-  if (i < text.size() && (text[i] == 'e' || text[i] == 'E')) {
-    exponent = true;
-    ++i;
-    if (i < text.size() && (text[i] == '-' || text[i] == '+')) ++i;
-    if (!all_digits(text.substr(i))) return false;
-    i = text.size();
-  }
-  return i == text.size() && (point || exponent);
+TypedScalar integer(std::string_view text, std::string_view digits, int radix) {
+  const bool negative = text[0] == '-';
+  std::uint64_t magnitude = 0;
+  const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), magnitude, radix);
+  const std::uint64_t limit = std::uint64_t{1} << 63;
+  if (error != std::errc{} || magnitude > limit || (magnitude == limit && !negative))
+    return refused(text, "FAB0114", "the integer " + std::string(text) + " does not fit into 64 bits",
+                          "integers go from -9223372036854775808 to 9223372036854775807; quote it if it is text");
+  // Negation in two's complement, so that the smallest integer passes.
+  return taken(Value(static_cast<std::int64_t>(negative ? ~magnitude + 1 : magnitude)));
+}
+
+TypedScalar real(std::string_view text) {
+  const std::string_view digits = text[0] == '+' ? text.substr(1) : text;
+  double number = 0;
+  const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (error != std::errc{})
+    return refused(text, "FAB0115", "the number " + std::string(text) + " is beyond what 64-bit floating point can hold",
+                          "magnitudes go from 5e-324 to 1.8e308; quote it if it is text");
+  return taken(Value(number));
+}
+
+TypedScalar boolean_of_old(std::string_view text, std::string_view meaning) {
+  const std::string shown(text);
+  return refused(text, "FAB0111", "`" + shown + "` is a boolean to some readers of YAML and a text to others",
+                        "write " + std::string(meaning) + " for the boolean, or \"" + shown + "\" for the text");
+}
+
+TypedScalar leading_zero(std::string_view text) {
+  const std::string_view digits = without_sign(text);
+  const std::string_view significant = digits.substr(std::min(digits.find_first_not_of('0'), digits.size() - 1));
+  const std::string sign = text[0] == '-' ? "-" : "";
+  std::string help = "write " + sign + std::string(significant) + " for the number";
+  if (sign.empty() && significant.find_first_of("89") == std::string_view::npos) help += ", 0o" + std::string(significant) + " for octal";
+  return refused(text, "FAB0112", "the leading zero makes `" + std::string(text) + "` octal to some readers of YAML and decimal to others",
+                        help + ", or quote it if it is text");
 }
 
 }  // namespace
 
+bool is_null_word(std::string_view text) { return text == "~" || text == "null" || text == "Null" || text == "NULL"; }
+
 TypedScalar type_plain_scalar(std::string_view text) {
-  if (text.empty() || text == "~" || text == "null") return {Value(), {}, {}, {}, {}};
-  if (text == "true") return {Value(true), {}, {}, {}, {}};
-  if (text == "false") return {Value(false), {}, {}, {}, {}};
-
-  const std::string folded = lower(text);
-  for (const auto& [word, means] : {std::pair{"yes", "true"}, {"no", "false"}, {"on", "true"}, {"off", "false"}, {"y", "true"}, {"n", "false"},
-                                    {"true", "true"}, {"false", "false"}}) {
-    if (folded == word)
-      return doubtful(text, "FAB0111", "`" + std::string(text) + "` is a boolean to some readers of YAML and text to others",
-                      std::string("write `") + means + "` for the boolean, or \"" + std::string(text) + "\" for the text", quoted(text));
-  }
-  if (folded == "null")
-    return doubtful(text, "FAB0111", "`" + std::string(text) + "` is null to some readers of YAML and text to others",
-                    "write `null` for no value, or put the text in quotes", quoted(text));
-
-  std::string_view digits = text;
-  const bool sign = digits.front() == '-' || digits.front() == '+';
-  if (sign) digits.remove_prefix(1);
-  const bool negative = text.front() == '-';
-  const auto integer = [&](std::string_view body, int base) -> TypedScalar {
-    std::int64_t value = 0;
-    const std::string signed_text = (negative ? "-" : "") + std::string(body);
-    const auto [stop, error] = std::from_chars(signed_text.data(), signed_text.data() + signed_text.size(), value, base);
-    if (error == std::errc::result_out_of_range)
-      return doubtful(text, "FAB0114", "the integer `" + std::string(text) + "` does not fit into 64 bits", "put it in quotes if it is text",
-                      quoted(text));
-    if (error != std::errc{} || stop != signed_text.data() + signed_text.size()) return {Value(text), {}, {}, {}, {}};
-    return {Value(value), {}, {}, {}, {}};
-  };
-  if (all_digits(digits)) {
-    if (digits.size() > 1 && digits.front() == '0') {
-      const std::size_t first = std::min(digits.find_first_not_of('0'), digits.size() - 1);
-      const std::string decimal = (negative ? "-" : "") + std::string(digits.substr(first));
-      return doubtful(text, "FAB0112", "`" + std::string(text) + "` is decimal to some readers of YAML and octal to others",
-                      "write " + decimal + ", 0o" + std::string(digits.substr(first)) + " or \"" + std::string(text) + "\"", decimal);
+  if (text.empty() || is_null_word(text)) return taken(Value());
+  if (text == "true" || text == "false") return taken(Value(text == "true"));
+  const char first = text[0];
+  if (!is_digit(first) && first != '-' && first != '+' && first != '.') {
+    if (one_of(text, yes_words)) return boolean_of_old(text, "true");
+    if (one_of(text, no_words)) return boolean_of_old(text, "false");
+    if (one_of(text, capital_booleans)) {
+      const std::string meant = text[0] == 'T' ? "true" : "false";
+      return refused(text, "FAB0111", "booleans are written true and false, not `" + std::string(text) + "`",
+                            "write " + meant + ", or quote it if it is text", meant);
     }
-    return integer(digits, 10);
+    return taken(Value(text));
   }
-  if (digits.starts_with("0x")) return integer(digits.substr(2), 16);
-  if (digits.starts_with("0o")) return integer(digits.substr(2), 8);
-  if (std::isdigit(static_cast<unsigned char>(digits.front())) && digits.find('_') != std::string_view::npos) {
-    std::string plain;
-    std::copy_if(digits.begin(), digits.end(), std::back_inserter(plain), [](char c) { return c != '_'; });
-    if (all_digits(plain) || looks_real(plain))
-      return doubtful(text, "FAB0113", "`" + std::string(text) + "` is a number to some readers of YAML and text to others",
-                      "write the number without `_`, or put the text in quotes", (negative ? "-" : "") + plain);
+  if (text.starts_with("0x") && text.size() > 2 && text.find_first_not_of("0123456789abcdefABCDEF", 2) == std::string_view::npos)
+    return integer(text, text.substr(2), 16);
+  if (text.starts_with("0o") && text.size() > 2 && text.find_first_not_of("01234567", 2) == std::string_view::npos)
+    return integer(text, text.substr(2), 8);
+  if (is_decimal_integer(text)) {
+    const std::string_view digits = without_sign(text);
+    return digits.size() > 1 && digits[0] == '0' ? leading_zero(text) : integer(text, digits, 10);
   }
-  if (looks_real(text)) {
-    std::string_view body = text;
-    if (body.front() == '+') body.remove_prefix(1);
-    std::string padded(body);
-    // from_chars wants a digit in front of the point.
-    if (const std::size_t point = padded.find('.'); point != std::string::npos && (point == 0 || padded[point - 1] == '-')) padded.insert(point, "0");
-    double value = 0;
-    if (std::from_chars(padded.data(), padded.data() + padded.size(), value).ec == std::errc::result_out_of_range && folded.find("e-") == std::string::npos)
-      return doubtful(text, "FAB0115", "the number `" + std::string(text) + "` is beyond the range of a double", "the largest is about 1.8e308", {});
-    return {Value(value), {}, {}, {}, {}};
+  if (is_decimal_float(text)) return real(text);
+  if (bool grouped = false; is_underscored(text, grouped)) {
+    std::string plain(text);
+    std::erase(plain, '_');
+    return refused(text, "FAB0113", "`" + std::string(text) + "` is a number to some readers of YAML and a text to others",
+                          "write " + plain + " for the number, or quote it if it is text", grouped ? plain : "");
   }
-  if (folded == ".nan" || folded == ".inf" || folded == "-.inf" || folded == "+.inf")
-    return doubtful(text, "FAB0115", "`" + std::string(text) + "` is no number that a job can use", "write a finite number", {});
-  return {Value(text), {}, {}, {}, {}};
+  if (one_of(without_sign(text), infinity_words) || one_of(text, nan_words))
+    return refused(text, "FAB0115", "`" + std::string(text) + "` is no number that a job can hold",
+                          "give a finite number; quote it if it is text");
+  return taken(Value(text));
+}
+
+std::string quoted_scalar(std::string_view text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      quoted += '\\';
+      quoted += c;
+    } else if (c == '\n') {
+      quoted += "\\n";
+    } else if (c == '\t') {
+      quoted += "\\t";
+    } else if (byte < 0x20 || byte == 0x7F) {
+      quoted += "\\u00";
+      quoted += "0123456789abcdef"[byte >> 4];
+      quoted += "0123456789abcdef"[byte & 15];
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + '"';
 }
 
 }  // namespace fabric

@@ -108,6 +108,14 @@ BOOST_AUTO_TEST_CASE(stopping_is_said_once) {
   BOOST_TEST(out.text() == "stopping: ranks save and leave, press Ctrl-C again to kill\n");
 }
 
+BOOST_AUTO_TEST_CASE(a_failure_stops_the_others_and_says_why) {
+  Screen out;
+  RunView view(out.terminal, out.terminal);
+  view.on_event(event("note", R"({"message":"disk full; the run goes on without it"})", std::nullopt));
+  view.on_event(event("stopping", R"({"why":"rank 1 exited with code 3"})", std::nullopt));
+  BOOST_TEST(out.text() == "note: disk full; the run goes on without it\nstopping: rank 1 exited with code 3\n");
+}
+
 BOOST_AUTO_TEST_CASE(numbers_in_words) {
   BOOST_TEST(grouped(0) == "0");
   BOOST_TEST(grouped(999) == "999");

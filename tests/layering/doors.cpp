@@ -4,6 +4,7 @@
 #include <array>
 #include <map>
 #include <optional>
+#include <regex>
 #include <set>
 #include <string_view>
 
@@ -64,6 +65,21 @@ const std::vector<ForeignDoor> foreign_doors = {
     {"nlohmann/", {}},
     {"iostream", {"cli/"}},
 };
+
+struct CallDoor {
+  std::regex call;
+  std::string_view what;
+  std::vector<std::string_view> doors;
+};
+
+const std::vector<CallDoor>& call_doors() {
+  static const std::vector<CallDoor> doors = {
+      {std::regex(R"((^|[^\w.>])(v?fork|exec[vl]p?e?|fexecve|posix_spawnp?|popen|system)\s*\()"), "starts a process", {"launch_backends/process.cpp"}},
+      {std::regex(R"(std::(cout|cerr|clog)|(^|[^\w.>])(printf|fprintf|puts|fputs|putchar|perror)\s*\()"), "prints",
+       {"launch_backends/", "runtime/", "cli/"}},
+  };
+  return doors;
+}
 
 bool begins_with_any(std::string_view text, const std::vector<std::string_view>& prefixes) {
   return std::ranges::any_of(prefixes, [&](auto prefix) { return text.starts_with(prefix); });
@@ -183,6 +199,20 @@ std::vector<std::string> foreign_headers_out_of_place(const std::vector<SourceFi
       const bool standard = target.find_first_of("./") == std::string_view::npos;
       if (file.path.starts_with("schema/") && file.path.ends_with(".hpp") && !standard)
         broken.push_back(file.at(include.line) + ": headers of schema/ include the standard library alone, not <" + include.target + ">");
+    }
+  return broken;
+}
+
+std::vector<std::string> calls_out_of_place(const std::vector<SourceFile>& files) {
+  std::vector<std::string> broken;
+  for (const auto& file : files)
+    for (const auto& door : call_doors()) {
+      if (begins_with_any(file.path, door.doors)) continue;
+      for (int number = 1; const auto& line : file.lines) {
+        if (std::regex_search(line.substr(0, line.find("//")), door.call))
+          broken.push_back(file.at(number) + ": " + std::string(door.what) + ", which has no place here");
+        ++number;
+      }
     }
   return broken;
 }

@@ -20,6 +20,9 @@ std::vector<std::string> rows_that_know_each_other(const std::vector<SourceFile>
 // A library of others has one door. Headers of schema/ include the standard library alone, and nothing but cli/ has std::cout at hand.
 std::vector<std::string> foreign_headers_out_of_place(const std::vector<SourceFile>& files);
 
+// Processes are started in launch_backends/process.cpp alone; schema/ and compiler/ print nothing.
+std::vector<std::string> calls_out_of_place(const std::vector<SourceFile>& files);
+
 // One sentence a knot of rooms, a room being a header with its source, that include each other in a circle.
 std::vector<std::string> include_cycles(const std::vector<SourceFile>& files);
 

@@ -1,0 +1,94 @@
+#include "launch_backends/bind_ranks.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+
+namespace fabric {
+namespace {
+
+std::optional<std::string> value_of(Binding binding, const RankPlace& place) {
+  switch (binding) {
+    case Binding::main_address: return place.main_address;
+    case Binding::main_port: return std::to_string(place.main_port);
+    case Binding::device_ids: {
+      std::string list;
+      for (const std::int64_t id : place.device_ids) list += (list.empty() ? "" : ",") + std::to_string(id);
+      return list.empty() ? std::nullopt : std::optional(list);
+    }
+    case Binding::node_name: return place.node_name;
+    case Binding::rank: return std::to_string(place.rank);
+    case Binding::local_rank: return std::to_string(place.local_rank);
+    case Binding::node_rank: return std::to_string(place.node_rank);
+    case Binding::attempt: return std::to_string(place.attempt);
+    case Binding::resume_path: return place.resume_path;
+    case Binding::role_address: return place.role_address;
+    case Binding::run_id: return place.run_id;
+    case Binding::run_directory: return place.run_directory;
+    case Binding::events_file: return place.events_file;
+    case Binding::stop_file: return place.stop_file;
+    case Binding::store_fd: return place.store_fd ? std::optional(std::to_string(*place.store_fd)) : std::nullopt;
+  }
+  return std::nullopt;
+}
+
+bool scrubs(const std::vector<std::string>& patterns, std::string_view name) {
+  return std::any_of(patterns.begin(), patterns.end(), [name](const std::string& pattern) {
+    return pattern.ends_with('*') ? name.starts_with(std::string_view(pattern).substr(0, pattern.size() - 1)) : name == pattern;
+  });
+}
+
+std::string_view name_in(std::string_view variable) { return variable.substr(0, variable.find('=')); }
+
+}  // namespace
+
+std::optional<std::string> bind_text(const Text& text, const RankPlace& place) {
+  if (const std::string* literal = std::get_if<std::string>(&text.base)) return *literal;
+  std::optional<std::string> value = value_of(std::get<Binding>(text.base), place);
+  if (value) *value += text.then;
+  return value;
+}
+
+BoundRank bind_rank(const RankTemplate& rank, const RankPlace& place, const std::vector<std::string>& inherited) {
+  BoundRank bound;
+  for (const Text& argument : rank.argv)
+    if (std::optional<std::string> text = bind_text(argument, place)) bound.argv.push_back(std::move(*text));
+
+  std::map<std::string, std::string, std::less<>> env;
+  for (const std::string& variable : inherited) {
+    const std::string_view name = name_in(variable);
+    // The first of two alike is the one that getenv finds. A string without '=' is no variable.
+    if (name.size() < variable.size() && !scrubs(rank.scrub, name)) env.emplace(name, variable.substr(name.size() + 1));
+  }
+  for (const auto& [name, text] : rank.env) {
+    if (std::optional<std::string> value = bind_text(text, place)) env[name] = std::move(*value);
+    else env.erase(name);
+  }
+  for (const auto& [name, value] : env) bound.env.push_back(name + '=' + value);
+
+  bound.cwd = bind_text(rank.cwd, place).value_or("");
+  return bound;
+}
+
+std::vector<std::string> scrubbed_names(const RankTemplate& rank, const std::vector<std::string>& inherited) {
+  std::vector<std::string> names;
+  for (const std::string& variable : inherited)
+    if (const std::string_view name = name_in(variable); scrubs(rank.scrub, name)) names.emplace_back(name);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+bool uses(const RankTemplate& rank, Binding binding) {
+  const auto is_it = [binding](const Text& text) { return !text.is_literal() && std::get<Binding>(text.base) == binding; };
+  return std::any_of(rank.argv.begin(), rank.argv.end(), is_it) || is_it(rank.cwd) ||
+         std::any_of(rank.env.begin(), rank.env.end(), [&](const auto& variable) { return is_it(variable.second); });
+}
+
+std::vector<std::string> own_environment() {
+  std::vector<std::string> all;
+  for (char** variable = environ; variable && *variable; ++variable) all.emplace_back(*variable);
+  return all;
+}
+
+}  // namespace fabric

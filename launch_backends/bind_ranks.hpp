@@ -1,0 +1,55 @@
+// From a rank template to one rank's arguments, variables and folder: the third time of knowing. docs/placeholders.md says who
+// knows what, when.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "schema/plan.hpp"
+
+namespace fabric {
+
+// What is known once a rank is about to start; one field a placeholder.
+struct RankPlace {
+  std::string main_address;
+  std::int64_t main_port = 0;
+  std::vector<std::int64_t> device_ids;  // empty: no value
+  std::string node_name;
+  std::int64_t rank = 0;
+  std::int64_t local_rank = 0;
+  std::int64_t node_rank = 0;
+  std::int64_t attempt = 0;
+  std::optional<std::string> resume_path;
+  std::string role_address;
+  std::string run_id;
+  std::string run_directory;
+  std::string events_file;
+  std::string stop_file;
+  std::optional<int> store_fd;
+};
+
+struct BoundRank {
+  std::vector<std::string> argv;
+  std::vector<std::string> env;  // NAME=value, sorted by name
+  std::string cwd;
+};
+
+// The text with its placeholder filled in; nullopt if that has no value for this rank.
+std::optional<std::string> bind_text(const Text& text, const RankPlace& place);
+
+// inherited: NAME=value. What matches the template's scrub list is removed, then the template's variables are set. One whose
+// placeholder has no value is not set, and not inherited either; an argument without a value is left out.
+BoundRank bind_rank(const RankTemplate& rank, const RankPlace& place, const std::vector<std::string>& inherited);
+
+// Names of the inherited variables that the scrub list removes, sorted.
+std::vector<std::string> scrubbed_names(const RankTemplate& rank, const std::vector<std::string>& inherited);
+
+// Whether any text of the template has this placeholder.
+bool uses(const RankTemplate& rank, Binding binding);
+
+// The environment of this process as NAME=value.
+std::vector<std::string> own_environment();
+
+}  // namespace fabric

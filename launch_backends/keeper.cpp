@@ -1,0 +1,83 @@
+#include "launch_backends/keeper.hpp"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+
+#include "launch_backends/frame_pipe.hpp"
+#include "launch_backends/lost_run.hpp"
+#include "launch_backends/process.hpp"
+#include "launch_backends/process_tree.hpp"
+
+namespace fabric {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Waits for the agent, and reaps whatever else falls to this process meanwhile.
+ExitStatus wait_for_agent(pid_t agent) {
+  for (;;) {
+    int status = 0;
+    const pid_t pid = waitpid(-1, &status, 0);
+    if (pid == agent) return ExitStatus::of(status);
+    if (pid < 0 && errno != EINTR) return ExitStatus{false, 1};
+  }
+}
+
+bool hung_up(int fd) {
+  pollfd watched{fd, 0, 0};
+  return poll(&watched, 1, 0) > 0 && (watched.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+void flush_within(FramePipe& pipe, std::chrono::milliseconds limit) {
+  const Clock::time_point deadline = Clock::now() + limit;
+  while (pipe.wants_to_write() && Clock::now() < deadline) {
+    pollfd watched{pipe.out(), POLLOUT, 0};
+    poll(&watched, 1, 50);
+    pipe.flush();
+  }
+}
+
+}  // namespace
+
+std::string keeper_note(const std::string& run_id, const std::string& run_directory) { return run_id + '\n' + run_directory; }
+
+int keep(const Ward& ward, FileDescriptor in, FileDescriptor out, FileDescriptor agent) {
+  prctl(PR_SET_NAME, "fabric-keeper");
+  // Whoever ends the run by a signal to all of its processes means the agent, which ends its ranks in order.
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2}) ::signal(signal, SIG_IGN);
+  const ExitStatus status = wait_for_agent(ward.agent);
+
+  char note[8192];
+  const ssize_t n = recv(agent.get(), note, sizeof note, MSG_DONTWAIT);
+  const std::string text(note, n > 0 ? static_cast<std::size_t>(n) : 0);
+  const std::size_t cut = text.find('\n');
+  const std::string run_id = text.substr(0, cut), run_directory = cut == std::string::npos ? "" : text.substr(cut + 1);
+
+  end_descendants(std::chrono::seconds(5));
+  if (!run_id.empty()) end_processes_with_variable("FABRIC_RUN_ID=" + run_id, std::chrono::seconds(5));
+  if (status.good()) return 0;
+
+  const bool controller_gone = hung_up(in.get());
+  FramePipe pipe(std::move(in), std::move(out), "keeper-" + std::to_string(ward.node), ward.nonce, ward.generation);
+  messages::Lost lost;
+  lost.nonce = ward.nonce;
+  lost.who = "agent";
+  (status.by_signal ? lost.signal : lost.code) = status.number;
+  pipe.send(lost);
+  flush_within(pipe, std::chrono::seconds(2));
+  if (controller_gone && !run_directory.empty()) {
+    const std::string message = "the agent of node " + std::to_string(ward.node) + ' ' + status.str() + ", and the controller is gone";
+    note_loss(run_directory, ward.node, message);
+    close_lost_run(run_directory, message);
+  }
+  return 1;
+}
+
+}  // namespace fabric

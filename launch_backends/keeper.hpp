@@ -1,0 +1,28 @@
+// The agent's warden: the parent of the agent, a subreaper that only waits. If the agent dies, everything that it had started falls
+// to the keeper, which ends it and says who was lost: to the controller, or if that is gone too, to the run directory.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+
+#include "launch_backends/descriptor.hpp"
+
+namespace fabric {
+
+struct Ward {
+  pid_t agent = 0;
+  std::int64_t node = 0;
+  std::int64_t generation = 0;
+  std::string nonce;
+};
+
+// Returns the exit code of the process. in, out: the conversation with the controller, of which the keeper reads nothing.
+// agent: a socket at whose other end is the agent, which tells through it what run it has.
+int keep(const Ward& ward, FileDescriptor in, FileDescriptor out, FileDescriptor agent);
+
+// What the agent tells its keeper: "run id \n run directory".
+std::string keeper_note(const std::string& run_id, const std::string& run_directory);
+
+}  // namespace fabric

@@ -1,0 +1,46 @@
+#include "launch_backends/lost_run.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <exception>
+
+#include "launch_backends/descriptor.hpp"
+#include "launch_backends/process.hpp"
+#include "launch_backends/run_directory.hpp"
+#include "schema/json.hpp"
+
+namespace fabric {
+
+constexpr std::int64_t lost_exit_code = 125;
+
+void note_loss(const std::string& run_directory, std::int64_t node, const std::string& message) {
+  Value loss = Value::object();
+  loss.set("message", message);
+  loss.set("time", now_seconds());
+  const std::string text = canonical_json(loss) + '\n';
+  const std::string path = run_directory + "/nodes/" + std::to_string(node) + "/lost.json";
+  const FileDescriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+  if (file) [[maybe_unused]] const ssize_t n = write(file.get(), text.data(), text.size());
+}
+
+void close_lost_run(const std::string& run_directory, const std::string& message) try {
+  const RunDirectory run = RunDirectory::open(run_directory);
+  RunStatus status = run.status();
+  status.state = "lost";
+  status.ended = now_seconds();
+  status.exit_code = lost_exit_code;
+  status.message = message;
+  run.write_status(status);
+  Event event;
+  event.kind = "run_finished";
+  event.time = *status.ended;
+  event.detail = Value::object();
+  event.detail.set("exit_code", lost_exit_code);
+  event.detail.set("verdict", "lost");
+  event.detail.set("message", message);
+  run.append_event(event);
+} catch (const std::exception&) {
+}
+
+}  // namespace fabric

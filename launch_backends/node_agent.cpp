@@ -1,0 +1,395 @@
+#include "launch_backends/node_agent.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "launch_backends/bind_ranks.hpp"
+#include "launch_backends/keeper.hpp"
+#include "launch_backends/lost_run.hpp"
+#include "launch_backends/out_of_memory.hpp"
+#include "launch_backends/process_tree.hpp"
+
+namespace fabric {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto look_every = 20ms;         // at what ranks write
+constexpr double failure_grace = 1;       // seconds, when controller or keeper is lost
+constexpr auto clearing_grace = 500ms;    // for what ranks have left behind
+constexpr auto ending_limit = 5s;         // for the kernel to end what was killed
+constexpr std::size_t most_waiting = 256 << 10;  // bytes on their way to the controller before views and events wait in their files
+constexpr std::size_t most_at_once = 64 << 10;   // bytes of a rank's file in one look
+constexpr int store_descriptor = 3;       // its number in rank 0
+
+FileDescriptor watch_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGCHLD, SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal);
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  FileDescriptor signals(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!signals) throw std::system_error(errno, std::generic_category(), "signalfd");
+  return signals;
+}
+
+std::string own_host_name() {
+  char name[256] = {};
+  return gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
+}
+
+// Taken for as long as this agent lives. One of an earlier attempt may still be ending its ranks, after its controller was killed.
+FileDescriptor lock_node(const std::string& path) {
+  FileDescriptor lock(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+  if (!lock) throw std::system_error(errno, std::generic_category(), "cannot lock " + path);
+  for (int attempt = 0; flock(lock.get(), LOCK_EX | LOCK_NB) != 0; ++attempt) {
+    if (errno != EWOULDBLOCK || attempt == 250) throw std::system_error(errno, std::generic_category(), "cannot lock " + path);
+    usleep(20'000);
+  }
+  return lock;
+}
+
+}  // namespace
+
+NodeAgent::NodeAgent(AgentIdentity identity, FileDescriptor in, FileDescriptor out, FileDescriptor keeper)
+    : identity_(std::move(identity)),
+      pipe_(std::move(in), std::move(out), "agent-" + std::to_string(identity_.node), identity_.nonce, identity_.generation),
+      keeper_(std::move(keeper)),
+      signals_(watch_signals()),
+      host_(own_host_name()) {}
+
+int NodeAgent::run() {
+  messages::Hello hello;
+  hello.nonce = identity_.nonce;
+  hello.host = host_;
+  hello.agent_pid = getpid();
+  hello.keeper_pid = identity_.keeper;
+  pipe_.send(hello);
+  while (phase_ != Phase::done || pipe_.wants_to_write()) {
+    wait();
+    hear_signals();
+    hear_controller();
+    reap();
+    follow_ranks();
+    keep_time();
+    pipe_.flush();
+  }
+  // What the controller may have said meanwhile is taken, so that no carrier complains of unread bytes.
+  pipe_.receive();
+  return pipe_.out() >= 0 || !lost_.empty() ? 0 : 1;
+}
+
+void NodeAgent::wait() {
+  pollfd watched[] = {{signals_.get(), POLLIN, 0},
+                      {pipe_.in(), POLLIN, 0},
+                      {pipe_.wants_to_write() ? pipe_.out() : -1, POLLOUT, 0},
+                      {keeper_.get(), POLLIN, 0}};
+  if (poll(watched, 4, wait_milliseconds()) < 0 && errno != EINTR) throw std::system_error(errno, std::generic_category(), "poll");
+  if (watched[3].revents & (POLLHUP | POLLERR | POLLIN)) {
+    keeper_.reset();
+    lose("keeper");
+  }
+}
+
+int NodeAgent::wait_milliseconds() const {
+  if (phase_ == Phase::running || phase_ == Phase::clearing) return static_cast<int>(std::chrono::milliseconds(look_every).count());
+  return job_.lease > 0 ? 1000 : -1;
+}
+
+void NodeAgent::hear_signals() {
+  signalfd_siginfo info;
+  while (read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+    const int signal = static_cast<int>(info.ssi_signo);
+    if (signal == SIGCHLD || phase_ == Phase::done) continue;
+    messages::Interrupted interrupted;
+    interrupted.signal = signal;
+    pipe_.send(interrupted);
+    stop(job_.stop_signal, job_.stop_grace);
+  }
+}
+
+void NodeAgent::hear_controller() {
+  if (pipe_.ended()) return;
+  pipe_.receive();
+  try {
+    while (std::optional<Message> message = pipe_.next()) {
+      heard_ = Clock::now();
+      obey(*message);
+    }
+  } catch (const std::exception& error) {
+    // A controller that cannot be understood cannot be obeyed, nor told.
+    fail(error.what());
+  }
+  if (pipe_.ended()) lose("controller");
+}
+
+void NodeAgent::obey(const Message& message) {
+  const std::string type = message.type();
+  if (type == messages::Greet::type) return;
+  if (type == messages::Ping::type) {
+    messages::Pong pong;
+    pong.ping = from_value<messages::Ping>(message.body).time;
+    pong.time = now_seconds();
+    pipe_.send(pong);
+  } else if (type == messages::Prepare::type && phase_ == Phase::waiting) {
+    prepare(from_value<messages::Prepare>(message.body));
+  } else if (type == messages::Start::type && phase_ == Phase::prepared) {
+    start(from_value<messages::Start>(message.body));
+  } else if (type == messages::StopRanks::type) {
+    const auto order = from_value<messages::StopRanks>(message.body);
+    stop(order.signal, order.grace);
+  } else {
+    throw ProtocolError("'" + type + "' came where it has no meaning");
+  }
+}
+
+void NodeAgent::prepare(messages::Prepare order) {
+  job_ = std::move(order);
+  try {
+    std::filesystem::create_directories(node_file(""));
+    node_lock_ = lock_node(node_file("lock"));
+    // Left by an earlier attempt.
+    std::filesystem::remove(node_file("stop"));
+    std::filesystem::remove(node_file("lost.json"));
+    messages::Ready ready;
+    if (job_.binds_port) {
+      port_ = reserve_port(job_.main_address, job_.main_port, uses(job_.group.rank, Binding::store_fd));
+      ready.main_port = port_.port;
+    }
+    ready.scrubbed = scrubbed_names(job_.group.rank, own_environment());
+    const std::string note = keeper_note(job_.run_id, job_.run_directory);
+    send(keeper_.get(), note.data(), note.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    phase_ = Phase::prepared;
+    pipe_.send(ready);
+  } catch (const std::exception& error) {
+    fail(error.what());
+  }
+}
+
+void NodeAgent::start(const messages::Start& order) {
+  phase_ = Phase::running;
+  kills_for_memory_ = out_of_memory_kills();
+  try {
+    ranks_.reserve(static_cast<std::size_t>(job_.group.ranks_per_node));
+    for (std::int64_t local = 0; local < job_.group.ranks_per_node; ++local) start_rank(local, order.main_port);
+  } catch (const std::exception& error) {
+    fail(error.what());
+  }
+  // It is rank 0's now: a second holder would let peers connect to nobody after its death.
+  if (uses(job_.group.rank, Binding::store_fd)) port_.socket.reset();
+}
+
+void NodeAgent::start_rank(std::int64_t local_rank, std::int64_t main_port) {
+  RankPlace place;
+  place.main_address = job_.main_address;
+  place.main_port = main_port;
+  place.role_address = job_.main_address;
+  place.device_ids = job_.device_ids;
+  place.node_name = host_;
+  place.node_rank = job_.node;
+  place.local_rank = local_rank;
+  place.rank = job_.group.first_rank + (job_.node - job_.group.first_node) * job_.group.ranks_per_node + local_rank;
+  place.attempt = job_.attempt;
+  place.resume_path = job_.resume_path;
+  place.run_id = job_.run_id;
+  place.run_directory = job_.run_directory;
+  const std::string name = "rank-" + std::to_string(place.rank);
+  place.events_file = node_file(name + ".events.jsonl");
+  place.stop_file = node_file("stop");
+  const bool hosts_store = place.rank == 0 && port_.socket && uses(job_.group.rank, Binding::store_fd);
+  if (hosts_store) place.store_fd = store_descriptor;
+
+  const std::string log = node_file(name + ".log");
+  Rank rank{.number = place.rank, .pid = 0, .log = LogTail(log), .events = EventTail(place.events_file)};
+  const FileDescriptor output(open(log.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666));
+  if (!output) throw std::system_error(errno, std::generic_category(), "cannot write " + log);
+  BoundRank bound = bind_rank(job_.group.rank, place, own_environment());
+  ProcessStart process;
+  process.argv = std::move(bound.argv);
+  process.env = std::move(bound.env);
+  process.cwd = std::move(bound.cwd);
+  process.descriptors = {{output.get(), 1}, {output.get(), 2}};
+  if (hosts_store) process.descriptors.emplace_back(port_.socket.get(), store_descriptor);
+  process.new_session = true;
+  process.parent_death_signal = SIGKILL;
+  rank.pid = start_process(process);
+
+  messages::RankStarted started;
+  started.rank = rank.number;
+  started.pid = rank.pid;
+  started.time = now_seconds();
+  ranks_.push_back(std::move(rank));
+  pipe_.send(started);
+}
+
+void NodeAgent::stop(const std::string& signal, double grace) {
+  if (phase_ == Phase::waiting || phase_ == Phase::prepared) {
+    finish();
+    return;
+  }
+  if (phase_ != Phase::running) return;
+  const Clock::time_point at = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(grace));
+  const bool first = !kill_at_;
+  kill_at_ = first ? at : std::min(*kill_at_, at);
+  if (grace <= 0) {
+    kill_ranks();
+  } else if (first) {
+    const FileDescriptor stop_file(open(node_file("stop").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
+    stop_signal_ = signal_number(signal).value_or(SIGTERM);
+    signal_ranks(stop_signal_);
+  }
+}
+
+void NodeAgent::signal_ranks(int signal) {
+  // The group of a rank that is not reaped yet cannot be another's.
+  for (const Rank& rank : ranks_)
+    if (rank.pid != 0) kill(-rank.pid, signal);
+}
+
+void NodeAgent::kill_ranks() {
+  killing_ = true;
+  signal_ranks(SIGKILL);
+  for (const ProcessEntry& process : living_descendants(getpid())) signal_process(process, SIGKILL);
+}
+
+void NodeAgent::reap() {
+  for (;;) {
+    int wait_status = 0;
+    const pid_t pid = waitpid(-1, &wait_status, WNOHANG);
+    if (pid <= 0) return;
+    const auto rank = std::find_if(ranks_.begin(), ranks_.end(), [pid](const Rank& r) { return r.pid == pid; });
+    if (rank == ranks_.end()) continue;
+    const ExitStatus status = ExitStatus::of(wait_status);
+    rank->pid = 0;
+    rank->ended = true;
+    rank->log_end = rank->log.size();
+    rank->events_end = rank->events.size();
+    messages::RankExited& exit = rank->exit;
+    exit.rank = rank->number;
+    exit.time = now_seconds();
+    (status.by_signal ? exit.signal : exit.code) = status.number;
+    const bool sent = status.by_signal && (status.number == stop_signal_ || (killing_ && status.number == SIGKILL));
+    exit.by_us = (stop_signal_ != 0 || killing_) && (sent || !status.by_signal);
+    if (status == ExitStatus{true, SIGKILL} && !exit.by_us) {
+      const std::optional<std::int64_t> kills = out_of_memory_kills();
+      exit.out_of_memory = kills && kills_for_memory_ && *kills > *kills_for_memory_;
+      kills_for_memory_ = kills;
+    }
+  }
+}
+
+void NodeAgent::follow_ranks() {
+  for (Rank& rank : ranks_) {
+    if (rank.told || pipe_.waiting_bytes() >= most_waiting) continue;
+    do follow(rank);
+    while (rank.ended && !rank.told && pipe_.waiting_bytes() < most_waiting);
+  }
+  if (phase_ == Phase::running && all_told()) {
+    phase_ = Phase::clearing;
+    for (const ProcessEntry& process : living_descendants(getpid())) signal_process(process, SIGTERM);
+    clear_by_ = killing_ ? Clock::now() : Clock::now() + clearing_grace;
+  }
+}
+
+void NodeAgent::follow(Rank& rank) {
+  for (Event& event : rank.events.read(most_at_once)) {
+    event.node = identity_.node;
+    event.rank = rank.number;
+    if (event.kind == "error") {
+      const auto text = [&event](std::string_view key) {
+        const Value* value = event.detail.find(key);
+        return value && value->is_string() ? value->as_string() : std::string();
+      };
+      rank.exit.error_class = text("class");
+      rank.exit.error_message = text("message");
+    }
+    pipe_.send(messages::Happened{std::move(event)});
+  }
+  if (rank.events.take_malformed() > 0 && !std::exchange(rank.malformed_named, true))
+    note(rank, "the events file of rank " + std::to_string(rank.number) + " has lines that are no events (a JSON object with `kind`); they are passed over");
+  LogTail::Lines lines = rank.log.read(most_at_once, rank.ended);
+  if (!lines.lines.empty() || lines.dropped > 0) pipe_.send(messages::View{rank.number, lines.dropped, std::move(lines.lines)});
+  // What a rank said comes before its end, however far the controller is behind.
+  if (rank.ended && rank.events.offset() >= rank.events_end && rank.log.offset() >= rank.log_end) {
+    pipe_.send(rank.exit);
+    rank.told = true;
+  }
+}
+
+void NodeAgent::note(const Rank& rank, const std::string& message) {
+  Event event;
+  event.kind = "note";
+  event.time = now_seconds();
+  event.node = identity_.node;
+  event.rank = rank.number;
+  event.detail = Value::object();
+  event.detail.set("message", message);
+  pipe_.send(messages::Happened{std::move(event)});
+}
+
+bool NodeAgent::all_told() const {
+  return std::all_of(ranks_.begin(), ranks_.end(), [](const Rank& rank) { return rank.told; });
+}
+
+void NodeAgent::keep_time() {
+  const Clock::time_point now = Clock::now();
+  if (phase_ != Phase::done && job_.lease > 0 && lost_.empty() && now - heard_ > std::chrono::duration<double>(job_.lease)) lose("controller");
+  if (phase_ == Phase::running && kill_at_ && now >= *kill_at_) kill_ranks();
+  if (phase_ == Phase::clearing) clear();
+}
+
+void NodeAgent::clear() {
+  if (!living_descendants(getpid()).empty() && Clock::now() < *clear_by_) return;
+  finish();
+}
+
+void NodeAgent::finish() {
+  messages::Done done;
+  const auto name = [&done](const std::vector<ProcessEntry>& left) {
+    for (const ProcessEntry& process : left) done.left_behind.push_back(std::to_string(process.pid) + ' ' + process.name);
+  };
+  name(end_descendants(ending_limit));
+  if (!job_.run_id.empty()) name(end_processes_with_variable("FABRIC_RUN_ID=" + job_.run_id, ending_limit));
+  pipe_.send(done);
+  phase_ = Phase::done;
+  if (lost_ == "controller" && identity_.node == 0) close_lost_run(job_.run_directory, "the controller was lost");
+}
+
+void NodeAgent::fail(const std::string& message) {
+  if (phase_ == Phase::done || std::exchange(failed_, true)) return;
+  pipe_.send(messages::Failed{message});
+  if (phase_ == Phase::running && !ranks_.empty()) stop("TERM", failure_grace);
+  else finish();
+}
+
+void NodeAgent::lose(const std::string& who) {
+  if (phase_ == Phase::done || !lost_.empty()) return;
+  lost_ = who;
+  if (who == "keeper") {
+    messages::Lost lost;
+    lost.nonce = identity_.nonce;
+    lost.who = who;
+    pipe_.send(lost);
+  } else if (pipe_.close_out(); !job_.run_directory.empty()) {
+    note_loss(job_.run_directory, identity_.node, "the controller was lost; the ranks of node " + std::to_string(identity_.node) + " are ended");
+  }
+  stop("TERM", failure_grace);
+}
+
+std::string NodeAgent::node_file(const std::string& name) const {
+  return job_.run_directory + "/nodes/" + std::to_string(identity_.node) + '/' + name;
+}
+
+}  // namespace fabric

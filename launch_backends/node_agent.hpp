@@ -1,0 +1,103 @@
+// The agent proper: one thread that waits for the controller, its ranks and its keeper at once, and never blocks on any of them.
+// It ends when all its ranks have ended, and everything that they started with them; if the controller or the keeper is gone, it
+// ends them itself.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "launch_backends/descriptor.hpp"
+#include "launch_backends/frame_pipe.hpp"
+#include "launch_backends/messages.hpp"
+#include "launch_backends/process.hpp"
+#include "launch_backends/rank_output.hpp"
+#include "launch_backends/reserve_port.hpp"
+
+namespace fabric {
+
+struct AgentIdentity {
+  std::int64_t node = 0;
+  std::int64_t generation = 0;
+  std::string nonce;
+  pid_t keeper = 0;
+};
+
+class NodeAgent {
+ public:
+  NodeAgent(AgentIdentity identity, FileDescriptor in, FileDescriptor out, FileDescriptor keeper);
+  // To the end of its work. Returns the exit code of the process: 0 if all was said that was to be said.
+  int run();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  enum class Phase {
+    waiting,   // for what to run
+    prepared,  // for the word to start
+    running,   // until the last rank has ended
+    clearing,  // what ranks have left behind is being ended
+    done,      // the last words are on their way
+  };
+
+  struct Rank {
+    std::int64_t number = 0;
+    pid_t pid = 0;  // 0 once reaped
+    LogTail log;
+    EventTail events;
+    messages::RankExited exit{};
+    bool ended = false;
+    std::int64_t log_end = 0;     // sizes of its files when it ended; its children may go on to write
+    std::int64_t events_end = 0;
+    bool told = false;  // its end was passed on, after all that it said
+    bool malformed_named = false;
+  };
+
+  void wait();
+  int wait_milliseconds() const;
+  void hear_signals();
+  void hear_controller();
+  void obey(const Message& message);
+  void prepare(messages::Prepare order);
+  void start(const messages::Start& order);
+  void start_rank(std::int64_t local_rank, std::int64_t main_port);
+  void stop(const std::string& signal, double grace);
+  void kill_ranks();
+  void signal_ranks(int signal);
+  void reap();
+  void follow_ranks();
+  void follow(Rank& rank);
+  void note(const Rank& rank, const std::string& message);
+  void keep_time();
+  void clear();
+  void finish();
+  void fail(const std::string& message);
+  void lose(const std::string& who);
+  bool all_told() const;
+  std::string node_file(const std::string& name) const;
+
+  AgentIdentity identity_;
+  FramePipe pipe_;
+  FileDescriptor keeper_;
+  FileDescriptor signals_;
+  FileDescriptor node_lock_;
+  Phase phase_ = Phase::waiting;
+  messages::Prepare job_;
+  std::string host_;
+  ReservedPort port_;
+  std::vector<Rank> ranks_;
+  std::optional<std::int64_t> kills_for_memory_;
+  int stop_signal_ = 0;  // once it was sent to all ranks
+  bool killing_ = false;
+  bool failed_ = false;
+  std::optional<Clock::time_point> kill_at_;
+  std::optional<Clock::time_point> clear_by_;
+  Clock::time_point heard_ = Clock::now();  // from the controller, last
+  std::string lost_;          // controller or keeper; empty: both are there
+};
+
+}  // namespace fabric

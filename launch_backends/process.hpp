@@ -1,0 +1,85 @@
+// The only door through which fabric starts a process. A child gets exactly the arguments, variables and descriptors that are
+// listed, default signal handling and an empty signal mask, and nothing else of its parent.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "launch_backends/descriptor.hpp"
+
+namespace fabric {
+
+// One row of setrlimit(2): soft and hard limit alike. resource is an RLIMIT_ constant, value in that resource's unit.
+struct ResourceLimit {
+  int resource;
+  std::uint64_t value;
+};
+
+struct ProcessStart {
+  std::vector<std::string> argv;  // argv[0] without a slash is looked up on the PATH of env
+  std::vector<std::string> env;   // NAME=value
+  std::string cwd;                // empty: that of the parent
+  // (descriptor here, number there). 0, 1 and 2 are /dev/null where none is given; all others are closed.
+  std::vector<std::pair<int, int>> descriptors;
+  std::vector<ResourceLimit> limits;
+  bool new_session = false;     // an own session and process group, whose number is the pid
+  int parent_death_signal = 0;  // sent by the kernel when the starting thread ends; 0: none
+};
+
+// Starts it and returns its pid once the program is in place. Throws std::system_error that names the program and the step that
+// failed; then no child is left. The child must be waited for.
+pid_t start_process(const ProcessStart& start);
+
+// A copy of this process that goes on in the same code, in its own session: 0 there, its pid here. For a process that has one
+// thread. Throws std::system_error.
+pid_t fork_process();
+
+// How a process ended.
+struct ExitStatus {
+  bool by_signal = false;
+  int number = 0;  // the signal, or the exit code
+
+  static ExitStatus of(int wait_status);
+  bool good() const { return !by_signal && number == 0; }
+  int shell_code() const { return by_signal ? 128 + number : number; }
+  std::string str() const;  // exited with code 3, was killed by signal 9 (KILL)
+  friend bool operator==(const ExitStatus&, const ExitStatus&) = default;
+};
+
+// KILL, TERM, SEGV ...; the number in digits if it has no name.
+std::string signal_name(int signal);
+// TERM or SIGTERM -> 15.
+std::optional<int> signal_number(std::string_view name);
+
+// Waits for a child of this process.
+ExitStatus wait_for(pid_t pid);
+
+// A descriptor that becomes readable when the process ends. Throws std::system_error.
+FileDescriptor open_process(pid_t pid);
+
+DescriptorPair make_pipe();
+
+// Seconds since the epoch.
+double now_seconds();
+
+struct ProgramResult {
+  ExitStatus status;
+  std::string output;  // stdout
+  std::string errors;  // stderr
+  bool timed_out = false;
+  bool too_much_output = false;  // more than output_limit on either; what came before is there
+};
+
+// Runs a program to its end with input on its stdin. One that takes longer than time_limit, or says more than output_limit bytes,
+// is killed with its whole process group. start.descriptors must be empty and start.new_session is implied.
+ProgramResult run_program(ProcessStart start, std::string_view input, std::size_t output_limit, std::chrono::milliseconds time_limit);
+
+}  // namespace fabric

@@ -1,0 +1,44 @@
+// Who descends from whom, read from /proc, and how to end all of them: what a session of its own, a double fork or a changed
+// process group cannot escape.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace fabric {
+
+struct ProcessEntry {
+  pid_t pid = 0;
+  pid_t parent = 0;
+  std::uint64_t start = 0;  // clock ticks since boot; with the pid, the identity of a process
+  bool ended = false;       // a zombie, or about to vanish
+  std::string name;         // as the kernel has it, at most 15 bytes
+};
+
+std::optional<ProcessEntry> process_entry(pid_t pid);
+
+// All living descendants of root, parents first; root itself is not among them.
+std::vector<ProcessEntry> living_descendants(pid_t root);
+
+// Living processes that have exactly this NAME=value in the environment they were started with, as far as it may be read.
+std::vector<ProcessEntry> processes_with_variable(const std::string& variable);
+
+// Sends the signal unless the pid has passed on to another process.
+void signal_process(const ProcessEntry& process, int signal);
+
+// Makes this process the one to which orphaned descendants fall. Throws std::system_error.
+void become_subreaper();
+
+// Kills all descendants of this process, again and again until none lives, and reaps those that are its children. Gives up on
+// processes that the kernel cannot end and returns them.
+std::vector<ProcessEntry> end_descendants(std::chrono::milliseconds limit);
+
+// The same for all processes that have this NAME=value, wherever they stand.
+std::vector<ProcessEntry> end_processes_with_variable(const std::string& variable, std::chrono::milliseconds limit);
+
+}  // namespace fabric

@@ -1,0 +1,197 @@
+#include "launch_backends/rank_output.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <deque>
+#include <system_error>
+
+#include "launch_backends/process.hpp"
+#include "launch_backends/protocol.hpp"
+#include "schema/json.hpp"
+
+namespace fabric {
+namespace {
+
+constexpr std::array<std::string_view, 7> reserved_kinds = {"run_started",  "node_ready", "bound",       "rank_started",
+                                                            "rank_exited", "stopping",   "run_finished"};
+
+std::int64_t size_of(int fd) {
+  struct stat status {};
+  return fstat(fd, &status) == 0 ? static_cast<std::int64_t>(status.st_size) : 0;
+}
+
+// Bytes of the file from offset on; empty at its end and where it cannot be read.
+std::string read_at(int fd, std::int64_t offset, std::size_t most) {
+  std::string bytes(most, '\0');
+  ssize_t n;
+  do n = pread(fd, bytes.data(), most, static_cast<off_t>(offset));
+  while (n < 0 && errno == EINTR);
+  bytes.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+  return bytes;
+}
+
+FileDescriptor open_to_follow(const std::string& path, int flags) {
+  FileDescriptor file(open(path.c_str(), flags | O_RDONLY | O_CLOEXEC | O_NOCTTY, 0666));
+  if (!file) throw std::system_error(errno, std::generic_category(), "cannot open " + path);
+  return file;
+}
+
+}  // namespace
+
+void LineCutter::feed(std::string_view bytes, const std::function<void(std::string_view)>& line) {
+  for (const char c : bytes) {
+    if (c == '\n') {
+      // \r\n ends a line like \n. A line whose last redrawing is empty shows what stood there before.
+      line(pending_.empty() && return_seen_ ? redrawn_ : pending_);
+      pending_.clear();
+      redrawn_.clear();
+      return_seen_ = false;
+      continue;
+    }
+    if (c == '\r') {
+      if (!pending_.empty()) redrawn_ = std::move(pending_);
+      pending_.clear();
+      return_seen_ = true;
+      continue;
+    }
+    pending_ += c;
+    if (pending_.size() >= longest) {
+      line(pending_);
+      pending_.clear();
+      redrawn_.clear();
+      return_seen_ = false;
+    }
+  }
+}
+
+std::string LineCutter::take_redrawn() { return std::exchange(redrawn_, {}); }
+
+void LineCutter::finish(const std::function<void(std::string_view)>& line) {
+  if (!pending_.empty()) line(pending_);
+  else if (!redrawn_.empty()) line(redrawn_);
+  *this = {};
+}
+
+LogTail::LogTail(const std::string& path) : file_(open_to_follow(path, O_CREAT)), offset_(size_of(file_.get())) {}
+
+std::int64_t LogTail::size() const { return size_of(file_.get()); }
+
+LogTail::Lines LogTail::read(std::size_t most, bool last) {
+  Lines out;
+  const auto keep = [&out](std::string_view line) { out.lines.push_back(as_utf8(line)); };
+  const std::int64_t size = this->size();
+  const auto behind = static_cast<std::int64_t>(most_behind);
+  if (size - offset_ > 2 * behind) {
+    // Only ends of lines are counted of what is passed over; it stays in the file.
+    while (offset_ < size - behind) {
+      const std::string passed = read_at(file_.get(), offset_, static_cast<std::size_t>(std::min<std::int64_t>(size - behind - offset_, 1 << 16)));
+      if (passed.empty()) break;
+      offset_ += static_cast<std::int64_t>(passed.size());
+      out.dropped += std::count(passed.begin(), passed.end(), '\n');
+    }
+    cutter_ = {};
+  }
+  while (most > 0) {
+    const std::string bytes = read_at(file_.get(), offset_, std::min<std::size_t>(most, 1 << 16));
+    if (bytes.empty()) break;
+    offset_ += static_cast<std::int64_t>(bytes.size());
+    most -= bytes.size();
+    cutter_.feed(bytes, keep);
+  }
+  if (last && offset_ >= this->size()) {
+    cutter_.finish(keep);
+  } else if (const Clock::time_point now = Clock::now(); now - redrawn_shown_ >= std::chrono::seconds(1)) {
+    if (const std::string state = cutter_.take_redrawn(); !state.empty()) {
+      keep(state);
+      redrawn_shown_ = now;
+    }
+  }
+  return out;
+}
+
+EventTail::EventTail(const std::string& path) : file_(open_to_follow(path, O_CREAT)), offset_(size_of(file_.get())) {}
+
+std::int64_t EventTail::size() const { return size_of(file_.get()); }
+
+std::int64_t EventTail::take_malformed() { return std::exchange(malformed_, 0); }
+
+std::vector<Event> EventTail::read(std::size_t most) {
+  std::vector<Event> events;
+  while (most > 0) {
+    const std::string bytes = read_at(file_.get(), offset_, std::min<std::size_t>(most, 1 << 16));
+    if (bytes.empty()) break;
+    offset_ += static_cast<std::int64_t>(bytes.size());
+    most -= bytes.size();
+    std::string_view rest = bytes;
+    while (!rest.empty()) {
+      const std::size_t end = rest.find('\n');
+      if (!skipping_) pending_ += rest.substr(0, end);
+      if (end == std::string_view::npos) {
+        if (pending_.size() > longest) {
+          pending_.clear();
+          skipping_ = true;
+        }
+        break;
+      }
+      rest.remove_prefix(end + 1);
+      if (skipping_ || pending_.size() > longest) ++malformed_;
+      else line(pending_, events);
+      skipping_ = false;
+      pending_.clear();
+    }
+  }
+  return events;
+}
+
+void EventTail::line(std::string_view text, std::vector<Event>& events) {
+  if (text.find_first_not_of(" \t\r") == std::string_view::npos) return;
+  if (std::optional<Event> event = read_event_line(text, now_seconds())) events.push_back(std::move(*event));
+  else ++malformed_;
+}
+
+std::optional<Event> read_event_line(std::string_view line, double now) {
+  std::optional<Value> value = read_json(line);
+  const Value* kind = value && value->is_object() ? value->find("kind") : nullptr;
+  if (!kind || !kind->is_string() || kind->as_string().empty()) return std::nullopt;
+  Event event;
+  event.kind = kind->as_string();
+  // Only fabric may say that a rank has ended.
+  if (std::find(reserved_kinds.begin(), reserved_kinds.end(), event.kind) != reserved_kinds.end()) return std::nullopt;
+  const Value* time = value->find("time");
+  event.time = time && time->is_number() ? time->as_real() : now;
+  const Value* nested = value->find("detail");
+  event.detail = nested && nested->is_object() ? *nested : Value::object();
+  for (const Member& member : value->as_object()) {
+    const bool known = member.key == "kind" || member.key == "time" || member.key == "node" || member.key == "rank" ||
+                       (member.key == "detail" && member.value.is_object());
+    if (!known) event.detail.set(member.key, member.value);
+  }
+  return event;
+}
+
+std::vector<std::string> last_lines(const std::string& path, std::size_t count) {
+  const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return {};
+  const std::int64_t size = size_of(file.get());
+  const std::int64_t from = std::max<std::int64_t>(size - (64 << 10), 0);
+  const std::string bytes = read_at(file.get(), from, 64 << 10);
+  std::deque<std::string> lines;
+  const auto keep = [&](std::string_view line) {
+    lines.push_back(as_utf8(line));
+    if (lines.size() > count) lines.pop_front();
+  };
+  LineCutter cutter;
+  std::string_view text = bytes;
+  // The first line is most often half of one.
+  if (from > 0) text.remove_prefix(std::min(text.find('\n') + 1, text.size()));
+  cutter.feed(text, keep);
+  cutter.finish(keep);
+  return {lines.begin(), lines.end()};
+}
+
+}  // namespace fabric

@@ -1,0 +1,93 @@
+// Follows the two files of a rank while it writes them: its log, of which a view is passed on, and its events. A file is its own
+// buffer: what is not passed on yet stays there, and nothing that a reader does can hold the rank up.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "launch_backends/descriptor.hpp"
+#include "schema/event.hpp"
+
+namespace fabric {
+
+// Cuts what a program prints into lines for people. A line that is redrawn with \r, as a progress bar is, counts once for all its
+// redrawings, shown in its last state; a very long line is cut.
+class LineCutter {
+ public:
+  static constexpr std::size_t longest = 4096;  // bytes
+
+  // Whole lines of bytes and what was kept before are given to line, without their ends.
+  void feed(std::string_view bytes, const std::function<void(std::string_view)>& line);
+  // The last complete state of a line that is being redrawn, once; empty if there is none since the last call.
+  std::string take_redrawn();
+  // What is left at the end of the output.
+  void finish(const std::function<void(std::string_view)>& line);
+
+ private:
+  std::string pending_;    // of the line that has not ended yet, after its last \r
+  std::string redrawn_;    // what stood before that \r
+  bool return_seen_ = false;
+};
+
+// The view of a log file that grows.
+class LogTail {
+ public:
+  using Clock = std::chrono::steady_clock;
+  static constexpr std::size_t most_behind = 256 << 10;  // bytes; what lies further back is passed over
+
+  // Starts at the present end of the file. Throws std::system_error.
+  explicit LogTail(const std::string& path);
+
+  struct Lines {
+    std::int64_t dropped = 0;  // lines passed over before these
+    std::vector<std::string> lines;
+  };
+  // What has come since, at most `most` bytes. last: the program has ended, and what is there now is all.
+  Lines read(std::size_t most, bool last);
+  std::int64_t size() const;                   // bytes of the file
+  std::int64_t offset() const { return offset_; }  // bytes read or passed over
+
+ private:
+  FileDescriptor file_;
+  std::int64_t offset_ = 0;
+  LineCutter cutter_;
+  Clock::time_point redrawn_shown_{};
+};
+
+// The file that FABRIC_EVENTS names. Its lines are maps with "kind"; "time" may be given; what else they hold is the detail, or
+// stands in "detail".
+class EventTail {
+ public:
+  static constexpr std::size_t longest = 64 << 10;  // bytes of a line
+
+  // Makes the file if there is none, and starts at its present end. Throws std::system_error.
+  explicit EventTail(const std::string& path);
+
+  // Events that have come since, from at most `most` bytes, without node and rank.
+  std::vector<Event> read(std::size_t most);
+  std::int64_t size() const;
+  std::int64_t offset() const { return offset_; }
+  // Lines that were no events since the last call.
+  std::int64_t take_malformed();
+
+ private:
+  void line(std::string_view text, std::vector<Event>& events);
+
+  FileDescriptor file_;
+  std::int64_t offset_ = 0;
+  std::string pending_;
+  bool skipping_ = false;  // inside a line that is too long
+  std::int64_t malformed_ = 0;
+};
+
+// The event that a line stands for, or nullopt.
+std::optional<Event> read_event_line(std::string_view line, double now);
+
+// The last lines of a file, at most `count`, oldest first; from its last 64 KiB.
+std::vector<std::string> last_lines(const std::string& path, std::size_t count);
+
+}  // namespace fabric

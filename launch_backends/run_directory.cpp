@@ -1,0 +1,203 @@
+#include "launch_backends/run_directory.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <ctime>
+#include <filesystem>
+#include <system_error>
+
+#include "launch_backends/descriptor.hpp"
+#include "schema/json.hpp"
+#include "schema/safetensors.hpp"
+
+namespace fabric {
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void fail(int error, const std::string& what) { throw std::system_error(error, std::generic_category(), what); }
+
+void write_all(int fd, std::string_view text, const std::string& path) {
+  while (!text.empty()) {
+    const ssize_t n = write(fd, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail(errno, "cannot write " + path);
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
+}
+
+std::string read_text(const std::string& path) {
+  const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) fail(errno, "cannot read " + path);
+  std::string text;
+  char buffer[1 << 14];
+  for (;;) {
+    const ssize_t n = read(file.get(), buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail(errno, "cannot read " + path);
+    if (n == 0) return text;
+    text.append(buffer, static_cast<std::size_t>(n));
+  }
+}
+
+// A reader sees the old text or the new one, whole. Not flushed to the disk: that costs more than starting a rank, and what a power
+// failure could take is written again by the next attempt.
+void replace_file(const std::string& path, std::string_view text) {
+  const std::string temporary = path + ".new-" + std::to_string(getpid());
+  try {
+    const FileDescriptor file(open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+    if (!file) fail(errno, "cannot write " + path);
+    write_all(file.get(), text, path);
+    if (rename(temporary.c_str(), path.c_str()) != 0) fail(errno, "cannot write " + path);
+  } catch (...) {
+    unlink(temporary.c_str());
+    throw;
+  }
+}
+
+void make_folders(const fs::path& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) throw std::system_error(error, "cannot make the folder " + path.string());
+}
+
+std::string fresh_id() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  std::tm utc{};
+  gmtime_r(&now.tv_sec, &utc);
+  char time[32];
+  const std::size_t length = std::strftime(time, sizeof time, "%Y%m%dT%H%M%SZ", &utc);
+  unsigned char bytes[3];
+  if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes) fail(errno, "no random numbers");
+  char id[64];
+  std::snprintf(id, sizeof id, "%.*s-%02x%02x%02x", static_cast<int>(length), time, bytes[0], bytes[1], bytes[2]);
+  return id;
+}
+
+// A reader of `latest` finds the old run or this one, never none.
+void point_latest_at(const fs::path& folder, const std::string& id) {
+  const fs::path temporary = folder / (".latest-" + id);
+  if (symlink(id.c_str(), temporary.c_str()) != 0) fail(errno, "cannot make the link " + temporary.string());
+  const fs::path latest = folder / "latest";
+  if (rename(temporary.c_str(), latest.c_str()) != 0) {
+    const int error = errno;
+    unlink(temporary.c_str());
+    fail(error, "cannot replace the link " + latest.string());
+  }
+}
+
+// N of step-N.safetensors.
+std::optional<std::int64_t> checkpoint_step(const std::string& name) {
+  constexpr std::string_view head = "step-", tail = ".safetensors";
+  if (!name.starts_with(head) || !name.ends_with(tail) || name.size() <= head.size() + tail.size()) return std::nullopt;
+  const char* begin = name.data() + head.size();
+  const char* end = name.data() + name.size() - tail.size();
+  std::int64_t step = 0;
+  const auto [stop, error] = std::from_chars(begin, end, step);
+  return error == std::errc() && stop == end && step >= 0 ? std::optional(step) : std::nullopt;
+}
+
+}  // namespace
+
+RunDirectory::RunDirectory(RunDirectory&& other) noexcept
+    : path_(std::move(other.path_)), lock_fd_(std::exchange(other.lock_fd_, -1)), events_fd_(std::exchange(other.events_fd_, -1)) {}
+
+RunDirectory& RunDirectory::operator=(RunDirectory&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(lock_fd_, other.lock_fd_);
+  std::swap(events_fd_, other.events_fd_);
+  return *this;
+}
+
+RunDirectory::~RunDirectory() {
+  if (lock_fd_ >= 0) close(lock_fd_);
+  if (events_fd_ >= 0) close(events_fd_);
+}
+
+RunDirectory RunDirectory::create(const std::string& runs, const std::string& name, const Plan& plan) {
+  const fs::path folder = fs::absolute(runs) / name;
+  make_folders(folder);
+  for (int attempt = 0;; ++attempt) {
+    const std::string id = fresh_id();
+    const fs::path path = folder / id;
+    if (mkdir(path.c_str(), 0777) != 0) {
+      if (errno == EEXIST && attempt < 100) continue;
+      fail(errno, "cannot make the folder " + path.string());
+    }
+    RunDirectory run(fs::canonical(path).string());
+    if (!run.lock()) fail(EBUSY, "cannot lock " + run.path() + "/lock");
+    replace_file(run.path() + "/plan.json", save_plan(plan));
+    point_latest_at(folder, id);
+    return run;
+  }
+}
+
+RunDirectory RunDirectory::open(const std::string& path) {
+  std::error_code error;
+  const fs::path resolved = fs::canonical(path, error);
+  if (error) throw std::system_error(error, "cannot open the run " + path);
+  RunDirectory run(resolved.string());
+  if (access((run.path() + "/plan.json").c_str(), R_OK) != 0) fail(errno, "no run: cannot read " + run.path() + "/plan.json");
+  return run;
+}
+
+std::string RunDirectory::id() const {
+  const fs::path path(path_);
+  return path.parent_path().filename().string() + '/' + path.filename().string();
+}
+
+bool RunDirectory::lock() {
+  if (lock_fd_ >= 0) return true;
+  const std::string path = path_ + "/lock";
+  FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+  if (!file) fail(errno, "cannot lock " + path);
+  if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK) return false;
+    fail(errno, "cannot lock " + path);
+  }
+  lock_fd_ = file.release();
+  return true;
+}
+
+std::string RunDirectory::plan_text() const { return read_text(path_ + "/plan.json"); }
+
+RunStatus RunDirectory::status() const {
+  const std::string path = path_ + "/status.json";
+  std::string why;
+  const std::optional<Value> value = read_json(read_text(path), &why);
+  if (!value) throw std::runtime_error(path + ": " + why);
+  return from_value<RunStatus>(*value);
+}
+
+void RunDirectory::write_status(const RunStatus& status) const { replace_file(path_ + "/status.json", canonical_json(to_value(status)) + '\n'); }
+
+void RunDirectory::append_event(const Event& event) const {
+  const std::string path = path_ + "/events.jsonl";
+  if (events_fd_ < 0) events_fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (events_fd_ < 0) fail(errno, "cannot write " + path);
+  write_all(events_fd_, canonical_json(to_value(event)) + '\n', path);
+}
+
+std::optional<std::string> RunDirectory::newest_checkpoint(std::vector<SkippedCheckpoint>& skipped) const {
+  std::vector<std::pair<std::int64_t, std::string>> found;
+  std::error_code error;
+  for (fs::directory_iterator entry(path_ + "/checkpoints", error), end; !error && entry != end; entry.increment(error))
+    if (const std::optional<std::int64_t> step = checkpoint_step(entry->path().filename().string())) found.emplace_back(*step, entry->path().string());
+  std::sort(found.rbegin(), found.rend());
+  for (const auto& [step, path] : found) {
+    std::string why = verify_safetensors(path);
+    if (why.empty()) return path;
+    skipped.push_back({path, std::move(why)});
+  }
+  return std::nullopt;
+}
+
+}  // namespace fabric

@@ -1,0 +1,306 @@
+// The program as its caller sees it: what it prints where, its exit codes, saved plans, resumed runs.
+#include <boost/test/unit_test.hpp>
+
+#include "schema/json.hpp"
+#include "tests/cli/program.hpp"
+
+namespace fabric::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using Words = std::vector<std::string>;
+
+const std::string good_job = "fabric: 1\nname: first\naccelerator: cpu\ndevices: 2\nprogram: [sh, -c, \"echo hello from $RANK\"]\n";
+
+std::string job_that(const std::string& shell, int devices = 1) {
+  return "fabric: 1\nname: first\naccelerator: cpu\ndevices: " + std::to_string(devices) + "\nstop: {grace: 5s}\nprogram: [sh, -c, '" + shell + "']\n";
+}
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+std::optional<Value> json_of(const ProgramRun& run) { return read_json(run.out); }
+
+BOOST_AUTO_TEST_SUITE(exit_codes)
+
+struct Case {
+  Words arguments;
+  int code;
+  std::string says;  // on either stream
+};
+
+BOOST_AUTO_TEST_CASE(of_every_kind_of_failure) {
+  const Folder folder;
+  folder.write("good.yaml", good_job);
+  folder.write("bad.yaml", "fabric: 1\nprecison: x\nprogram: [true]\n");
+  folder.write("gpu.yaml", "fabric: 1\naccelerator: cuda\nprogram: [\"true\"]\n");
+  folder.write("absent.yaml", "fabric: 1\nprogram: [no-such-program-here]\n");
+  folder.write("machine.json", "{\"version\":1,\"groups\":[]}");
+  folder.write("broken.json", "{");
+  const Case cases[] = {
+      {{}, 3, "Start here"},
+      {{"help"}, 0, "Commands"},
+      {{"--help"}, 0, "Commands"},
+      {{"help", "plan"}, 0, "usage: fabric plan [options] JOB"},
+      {{"plan", "-h"}, 0, "usage: fabric plan [options] JOB"},
+      {{"help", "plam"}, 3, "did you mean `fabric help plan`?"},
+      {{"aply"}, 3, "did you mean `fabric apply`?"},
+      {{"good.yaml"}, 3, "fabric plan good.yaml"},
+      {{"xyzzy"}, 3, "`fabric help` lists the commands"},
+      {{"version"}, 0, "fabric 0."},
+      {{"--version"}, 0, "fabric 0."},
+      {{"schema"}, 0, "\"$schema\""},
+      {{"explain"}, 0, "learning"},
+      {{"explain", "train.optimizer.lr"}, 0, "more than 0"},
+      {{"explain", "batch_size"}, 0, "train.batch_size"},
+      {{"explain", "name"}, 0, "Names the run"},
+      {{"explain", "train.batchsize"}, 3, "did you mean `fabric explain train.batch_size`?"},
+      {{"explain", "FAB2001"}, 0, "Wrong"},
+      {{"explain", "fab2001"}, 0, "unknown key"},
+      {{"explain", "FAB2999"}, 3, "not an error code"},
+      {{"validate", "good.yaml"}, 0, "good.yaml is valid"},
+      {{"validate", "bad.yaml"}, 4, "bad.yaml:2:1"},
+      {{"validate", "none.yaml"}, 4, "none.yaml"},
+      {{"validate"}, 3, "needs a JOB"},
+      {{"plan", "good.yaml"}, 0, "Run it:  fabric apply good.yaml"},
+      {{"plan", "good.yaml", "--ranks"}, 0, "Rank 1"},
+      {{"plan", "bad.yaml"}, 4, "bad.yaml:2:1"},
+      {{"plan", "good.yaml", "--set", "devices=x"}, 4, "command line"},
+      {{"plan", "gpu.yaml", "--hardware", "none.json"}, 5, "none.json"},
+      {{"plan", "good.yaml", "--hardware", "machine.json"}, 5, "describes no machine"},
+      {{"plan", "good.yaml", "--hardware", "broken.json"}, 4, "broken.json:1"},
+      {{"plan", "absent.yaml"}, 5, "no-such-program-here"},
+      {{"plan", "good.yaml", "--colour"}, 3, "unknown option `--colour`"},
+      {{"probe"}, 0, "CPUs"},
+      {{"apply", "bad.yaml"}, 125, "bad.yaml:2:1"},
+      {{"apply", "absent.yaml"}, 125, "no-such-program-here"},
+      {{"apply", "none.yaml"}, 125, "none.yaml"},
+      {{"apply"}, 125, "needs a JOB"},
+      {{"apply", "good.yaml", "--output", "x"}, 125, "unknown option"},
+      {{"resume", "runs/none"}, 125, "runs/none is not a run"},
+      {{"resume", "good.yaml"}, 125, "good.yaml is not a run"},
+  };
+  for (const Case& c : cases) {
+    std::string line = "fabric";
+    for (const std::string& a : c.arguments) line += ' ' + a;
+    const ProgramRun run = run_fabric(c.arguments, folder.path());
+    BOOST_TEST(run.exit_code == c.code, line << " gives " << run.exit_code << " and not " << c.code << "\n" << run.out << run.err);
+    BOOST_TEST(contains(run.out + run.err, c.says), line << " does not say " << c.says << "\n" << run.out << run.err);
+    BOOST_TEST(!contains(run.out + run.err, "\x1b"), line << " writes escape codes into a pipe");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_full_disk_under_standard_output_is_a_failure) {
+  const Folder folder;
+  folder.write("good.yaml", good_job);
+  folder.write("run.sh", "exec \"$1\" plan good.yaml > /dev/full\n");
+  const fs::path fabric = FABRIC_BINARY_DIR "/bin/fabric";
+  const std::string command = "cd " + folder.path().string() + " && sh run.sh " + fabric.string() + " 2> err";
+  const int status = std::system(command.c_str());
+  BOOST_TEST(WEXITSTATUS(status) == 1);
+  BOOST_TEST(contains(folder.read("err"), "cannot write to standard output"));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(applying)
+
+BOOST_AUTO_TEST_CASE(a_run_passes_on_what_ranks_say_and_how_they_end) {
+  const Folder folder;
+  folder.write("job.yaml", good_job);
+  const ProgramRun run = run_fabric({"apply", "job.yaml"}, folder.path());
+  BOOST_TEST(run.exit_code == 0, run.out << run.err);
+  BOOST_TEST(contains(run.out, "[0:0] hello from 0\n"), run.out);
+  BOOST_TEST(contains(run.out, "[0:1] hello from 1\n"), run.out);
+  BOOST_TEST(contains(run.out, "finished"));
+  BOOST_TEST(fs::exists(folder.path() / "runs/first/latest/plan.json"));
+}
+
+BOOST_AUTO_TEST_CASE(the_exit_code_is_that_of_the_culprit) {
+  const Folder folder;
+  folder.write("job.yaml", job_that("echo last words >&2; exit 7"));
+  const ProgramRun run = run_fabric({"apply", "job.yaml", "--runs", "elsewhere"}, folder.path());
+  BOOST_TEST(run.exit_code == 7, run.out << run.err);
+  BOOST_TEST(contains(run.err, "error: "), run.err);
+  BOOST_TEST(contains(run.err, "last words"), run.err);
+  BOOST_TEST(contains(run.err, "rank-0.log"), run.err);
+  BOOST_TEST(fs::exists(folder.path() / "elsewhere/first/latest/status.json"));
+  folder.write("killed.yaml", job_that("kill -KILL $$"));
+  BOOST_TEST(run_fabric({"apply", "killed.yaml"}, folder.path()).exit_code == 137);
+}
+
+BOOST_AUTO_TEST_CASE(json_is_one_object_at_the_end) {
+  const Folder folder;
+  folder.write("job.yaml", job_that("echo noise; exit 7"));
+  const ProgramRun run = run_fabric({"apply", "job.yaml", "--format", "json"}, folder.path());
+  const std::optional<Value> v = json_of(run);
+  BOOST_REQUIRE_MESSAGE(v, run.out << run.err);
+  BOOST_TEST(v->find("verdict")->as_string() == "failed");
+  BOOST_TEST(v->find("exit_code")->as_integer() == 7);
+  BOOST_TEST(v->find("culprit")->as_integer() == 0);
+  BOOST_TEST(fs::exists(v->find("log")->as_string()));
+  folder.write("bad.yaml", "fabric: 1\n");
+  const std::optional<Value> refused = json_of(run_fabric({"apply", "bad.yaml", "--format", "json"}, folder.path()));
+  BOOST_REQUIRE(refused);
+  BOOST_TEST(refused->find("verdict")->as_string() == "refused");
+  BOOST_TEST(refused->find("exit_code")->as_integer() == 125);
+  BOOST_TEST(refused->find("diagnostics")->as_array().size() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(what_ranks_print_cannot_drive_the_terminal) {
+  const Folder folder;
+  folder.write("job.yaml", job_that("printf \"\\033]0;owned\\007\\033[2Jx\\n\""));
+  const ProgramRun run = run_fabric({"apply", "job.yaml"}, folder.path(), {"CLICOLOR_FORCE=1", "TERM=xterm"});
+  BOOST_TEST(contains(run.out, "\\x1b]0;owned\\x07\\x1b[2Jx"), run.out);
+  BOOST_TEST(!contains(run.out, "\x1b[2J"));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(saved_plans)
+
+BOOST_AUTO_TEST_CASE(planning_twice_gives_the_same_bytes) {
+  const Folder folder;
+  folder.write("job.yaml", good_job);
+  BOOST_TEST(run_fabric({"plan", "job.yaml", "-o", "a.json"}, folder.path()).exit_code == 0);
+  BOOST_TEST(run_fabric({"plan", "job.yaml", "-o", "b.json"}, folder.path()).exit_code == 0);
+  BOOST_TEST(folder.read("a.json") == folder.read("b.json"));
+}
+
+BOOST_AUTO_TEST_CASE(a_saved_plan_runs) {
+  const Folder folder;
+  folder.write("job.yaml", good_job);
+  run_fabric({"plan", "job.yaml", "-o", "p.json", "--set", "devices=1"}, folder.path());
+  const ProgramRun run = run_fabric({"apply", "p.json"}, folder.path());
+  BOOST_TEST(run.exit_code == 0, run.out << run.err);
+  BOOST_TEST(contains(run.out, "[0:0] hello from 0\n"));
+  BOOST_TEST(!contains(run.out, "[0:1]"));
+  BOOST_TEST(folder.read("runs/first/latest/plan.json") == folder.read("p.json"));
+}
+
+BOOST_AUTO_TEST_CASE(a_stale_plan_is_refused_and_says_what_changed) {
+  const Folder folder;
+  folder.write("job.yaml", good_job);
+  run_fabric({"plan", "job.yaml", "-o", "p.json"}, folder.path());
+  folder.write("job.yaml", replaced(good_job, "devices: 2", "devices: 3"));
+  const ProgramRun run = run_fabric({"apply", "p.json"}, folder.path());
+  BOOST_TEST(run.exit_code == 125);
+  BOOST_TEST(contains(run.err, "error[FAB6002]: p.json is stale"), run.err);
+  BOOST_TEST(contains(run.err, "job.devices: "), run.err);
+  BOOST_TEST(contains(run.err, "world_size: 2 -> 3"), run.err);
+  BOOST_TEST(contains(run.err, "fabric plan job.yaml -o p.json"), run.err);
+  BOOST_TEST(!fs::exists(folder.path() / "runs"));
+}
+
+BOOST_AUTO_TEST_CASE(a_plan_whose_job_is_gone_or_wrong_is_refused) {
+  const Folder folder;
+  folder.write("job.yaml", good_job);
+  run_fabric({"plan", "job.yaml", "-o", "p.json"}, folder.path());
+  folder.write("job.yaml", good_job + "sed: 1\n");
+  ProgramRun run = run_fabric({"apply", "p.json"}, folder.path());
+  BOOST_TEST(run.exit_code == 125);
+  BOOST_TEST(contains(run.err, "job.yaml:6:1"), run.err);
+  BOOST_TEST(contains(run.err, "FAB6002"), run.err);
+  fs::remove(folder.path() / "job.yaml");
+  run = run_fabric({"apply", "p.json"}, folder.path());
+  BOOST_TEST(run.exit_code == 125);
+  BOOST_TEST(contains(run.err, "FAB0001"), run.err);
+}
+
+BOOST_AUTO_TEST_CASE(an_edited_plan_is_refused_and_says_what_was_edited) {
+  const Folder folder;
+  folder.write("job.yaml", good_job);
+  run_fabric({"plan", "job.yaml", "-o", "p.json"}, folder.path());
+  folder.write("p.json", replaced(folder.read("p.json"), "hello from", "goodbye from"));
+  const ProgramRun run = run_fabric({"apply", "p.json"}, folder.path());
+  BOOST_TEST(run.exit_code == 125);
+  BOOST_TEST(contains(run.err, "error[FAB6001]: p.json was edited"), run.err);
+  BOOST_TEST(contains(run.err, "job.program.command[2]: \"echo goodbye from $RANK\" -> \"echo hello from $RANK\""), run.err);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_no_plan_is_refused) {
+  const Folder folder;
+  folder.write("job.yaml", good_job);
+  run_fabric({"plan", "job.yaml", "-o", "p.json"}, folder.path());
+  const std::string plan = folder.read("p.json");
+  folder.write("torn.json", plan.substr(0, plan.size() / 2));
+  folder.write("newer.json", replaced(plan, "\"plan_version\":1", "\"plan_version\":2"));
+  folder.write("strange.json", "{\"plan\":{\"plan_version\":1},\"plan_id\":\"0\"}");
+  const std::pair<std::string, std::string> cases[] = {
+      {"torn.json", "torn.json:1:"}, {"newer.json", "plan version"}, {"strange.json", "is not a plan that this fabric can read"}};
+  for (const auto& [file, says] : cases) {
+    const ProgramRun run = run_fabric({"apply", file}, folder.path());
+    BOOST_TEST(run.exit_code == 125);
+    BOOST_TEST(contains(run.err, says), file << ": " << run.err);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_saved_plan_is_closed) {
+  const Folder folder;
+  folder.write("job.yaml", good_job);
+  run_fabric({"plan", "job.yaml", "-o", "p.json"}, folder.path());
+  const ProgramRun run = run_fabric({"apply", "p.json", "--set", "devices=1"}, folder.path());
+  BOOST_TEST(run.exit_code == 125);
+  BOOST_TEST(contains(run.err, "a saved plan is closed"), run.err);
+}
+
+BOOST_AUTO_TEST_CASE(saving_where_nothing_can_be_written_leaves_nothing) {
+  const Folder folder;
+  folder.write("job.yaml", good_job);
+  const ProgramRun run = run_fabric({"plan", "job.yaml", "-o", "none/p.json"}, folder.path());
+  BOOST_TEST(run.exit_code == 1);
+  BOOST_TEST(contains(run.err, "cannot write none/p.json"), run.err);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(resuming)
+
+BOOST_AUTO_TEST_CASE(a_failed_run_goes_on_in_its_folder) {
+  const Folder folder;
+  folder.write("job.yaml", job_that("echo attempt $FABRIC_ATTEMPT; test -e go"));
+  ProgramRun run = run_fabric({"apply", "job.yaml"}, folder.path());
+  BOOST_TEST(run.exit_code == 1);
+  folder.write("go", "");
+  run = run_fabric({"resume", "runs/first/latest"}, folder.path());
+  BOOST_TEST(run.exit_code == 0, run.out << run.err);
+  BOOST_TEST(contains(run.out, "[0:0] attempt 1\n"), run.out);
+  std::size_t runs = 0;
+  for (const auto& entry : fs::directory_iterator(folder.path() / "runs/first")) runs += !entry.is_symlink();
+  BOOST_TEST(runs == 1u);
+  run = run_fabric({"resume", "runs/first/latest"}, folder.path());
+  BOOST_TEST(run.exit_code == 125);
+  BOOST_TEST(contains(run.err, "FAB6004"), run.err);
+}
+
+BOOST_AUTO_TEST_CASE(a_run_whose_job_has_changed_is_refused) {
+  const Folder folder;
+  folder.write("job.yaml", job_that("exit 1"));
+  run_fabric({"apply", "job.yaml"}, folder.path());
+  folder.write("job.yaml", job_that("exit 0"));
+  const ProgramRun run = run_fabric({"resume", "runs/first/latest"}, folder.path());
+  BOOST_TEST(run.exit_code == 125);
+  BOOST_TEST(contains(run.err, "FAB6002"), run.err);
+  BOOST_TEST(contains(run.err, "job.program.command[2]: \"exit 1\" -> \"exit 0\""), run.err);
+}
+
+BOOST_AUTO_TEST_CASE(a_living_run_is_refused) {
+  const Folder folder;
+  folder.write("job.yaml", job_that("while test ! -e go; do sleep 0.05; done; exit 1"));
+  const std::string fabric = FABRIC_BINARY_DIR "/bin/fabric";
+  const std::string line = "cd " + folder.path().string() + " && FABRIC_WORKER=/bin/true " + fabric + " apply job.yaml > out 2>&1 &";
+  BOOST_REQUIRE(std::system(line.c_str()) == 0);
+  ProgramRun run;
+  for (int i = 0; i < 200 && !contains(run.err, "FAB6005"); ++i) {
+    run = run_fabric({"resume", "runs/first/latest"}, folder.path());
+    BOOST_REQUIRE(run.exit_code == 125);
+  }
+  BOOST_TEST(contains(run.err, "FAB6005"), run.err);
+  folder.write("go", "");
+  const std::string wait = "for i in $(seq 200); do grep -q '\"failed\"' " + folder.path().string() + "/runs/first/latest/status.json && exit 0; sleep 0.05; done; exit 1";
+  BOOST_TEST(std::system(wait.c_str()) == 0);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace fabric::testing
