@@ -5,6 +5,7 @@
 #include "cli/outside.hpp"
 #include "cli/render_diagnostics.hpp"
 #include "cli/show_hardware.hpp"
+#include "launch_backends/make_launch_backend.hpp"
 #include "schema/json.hpp"
 
 namespace fabric {

@@ -3,8 +3,12 @@
 
 #include <vector>
 
-#include "compiler/compile.hpp"
+#include "compiler/outside.hpp"
 #include "compiler/resolve_auto.hpp"
+#include "schema/diagnostic.hpp"
+#include "schema/plan.hpp"
+#include "schema/source_map.hpp"
+#include "schema/value.hpp"
 
 namespace fabric {
 

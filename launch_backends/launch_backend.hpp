@@ -65,7 +65,4 @@ class LaunchBackend {
   virtual Outcome submit(const Plan& plan, const Submission& submission, const RunOptions& options, RunObserver& observer) = 0;
 };
 
-// The backend of that name. self: absolute path of the running `fabric`, which it starts as its agent.
-std::unique_ptr<LaunchBackend> make_launch_backend(BackendName name, const std::string& self);
-
 }  // namespace fabric

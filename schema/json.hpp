@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "schema/diagnostic.hpp"
+#include "schema/json_write.hpp"
 #include "schema/value.hpp"
 
 namespace fabric {
@@ -22,12 +23,5 @@ std::optional<Value> read_json(const Sources& sources, std::uint32_t source, Sou
 // For texts of our own (frames, events, plans between processes): the value, or nullopt and why. It takes every text that
 // canonical_json writes: 1e20, which is written without an exponent, comes back as a real.
 std::optional<Value> read_json(std::string_view text, std::string* why = nullptr);
-
-// RFC 8785 (JCS): sorted keys by UTF-16 units, no white space, shortest round-trip numbers in ECMAScript's form. One deviation:
-// a 64-bit integer is printed exactly. A real that is NaN or infinite has no JSON form: an assertion.
-std::string canonical_json(const Value& value);
-
-// For people: two spaces of indent, keys in their order.
-std::string pretty_json(const Value& value);
 
 }  // namespace fabric

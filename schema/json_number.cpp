@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "schema/json.hpp"
+#include "schema/json_write.hpp"
 
 namespace fabric {
 namespace {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "schema/path.hpp"
+#include "schema/schema_remote.hpp"
 #include "schema/value.hpp"
 
 namespace fabric {
@@ -24,17 +25,9 @@ struct Violation {
   std::vector<std::vector<Violation>> branches;  // for anyOf and oneOf: what each branch found
 };
 
-// Why a schema itself cannot be used: an unknown reference, a keyword with a value that it does not take, a pattern outside RE2's
-// language. Found when a value first reaches that place.
-struct SchemaError : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
-// `format` and the content keywords are annotations. One schema serves one thread at a time: it is compiled as values reach its parts.
 class JsonSchema {
  public:
-  // Gives the document behind an absolute URI without fragment, or nullptr. It must outlive the schema.
-  using Remote = std::function<const Value*(const std::string& uri)>;
+  using Remote = SchemaRemote;
 
   explicit JsonSchema(Value schema, Remote remote = {});
   ~JsonSchema();

@@ -188,7 +188,7 @@ unsigned SchemaNodes::type_bit(std::string_view name) {
   return at == std::end(names) ? 0 : 1u << (at - std::begin(names));
 }
 
-SchemaNodes::SchemaNodes(Value root, JsonSchema::Remote remote) : root_(std::move(root)), remote_(std::move(remote)) {
+SchemaNodes::SchemaNodes(Value root, SchemaRemote remote) : root_(std::move(root)), remote_(std::move(remote)) {
   by_uri_.try_emplace("", Target{&root_, "", ""});
   index(root_, "", "");
 }
@@ -293,7 +293,7 @@ void SchemaNodes::index(const Value& schema, const std::string& outer, const std
     for (const SubSchema& sub : schemas_in(m.key, m.value)) index(*sub.schema, *base, pointer + '/' + m.key + sub.step);
 }
 
-SchemaNodes::Target SchemaNodes::by_pointer(Target from, std::string_view pointer) const {
+std::optional<SchemaNodes::Target> SchemaNodes::by_pointer(Target from, std::string_view pointer) const {
   while (!pointer.empty()) {
     pointer.remove_prefix(1);
     const std::size_t slash = std::min(pointer.find('/'), pointer.size());
@@ -306,8 +306,8 @@ SchemaNodes::Target SchemaNodes::by_pointer(Target from, std::string_view pointe
       const auto [stop, error] = std::from_chars(key.data(), key.data() + key.size(), i);
       next = error == std::errc{} && stop == key.data() + key.size() && i < items.size() ? &items[i] : nullptr;
     }
+    if (!next) return std::nullopt;
     from.pointer += '/' + escape_pointer(key);
-    if (!next) throw SchemaError("the schema has no #" + from.pointer);
     from.schema = next;
     if (const auto own = bases_.find(next); own != bases_.end()) from.base = own->second;
   }
@@ -328,8 +328,9 @@ SchemaNodes::Target SchemaNodes::resolve(const std::string& reference, const std
   const auto it = by_uri_.find(document);
   if (it == by_uri_.end()) throw SchemaError("the schema refers to " + uri + ", which is not known");
   if (fragment.empty()) return it->second;
-  if (fragment[0] != '/') throw SchemaError("the schema has no " + uri);
-  return by_pointer(it->second, fragment);
+  const std::optional<Target> target = fragment[0] == '/' ? by_pointer(it->second, fragment) : std::nullopt;
+  if (!target) throw SchemaError("the schema has no " + uri);
+  return *target;
 }
 
 }  // namespace fabric

@@ -12,7 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "schema/json_schema.hpp"
+#include "schema/schema_remote.hpp"
 #include "schema/value.hpp"
 
 namespace re2 {
@@ -80,7 +80,7 @@ struct SchemaNode {
 
 class SchemaNodes {
  public:
-  SchemaNodes(Value root, JsonSchema::Remote remote);
+  SchemaNodes(Value root, SchemaRemote remote);
 
   const Value& document() const { return root_; }
   const SchemaNode& root() { return node(root_, "", ""); }
@@ -100,10 +100,10 @@ class SchemaNodes {
   void compile(SchemaNode& node, const Value& schema);
   void index(const Value& schema, const std::string& outer, const std::string& pointer);
   Target resolve(const std::string& reference, const std::string& base);
-  Target by_pointer(Target from, std::string_view pointer) const;
+  std::optional<Target> by_pointer(Target from, std::string_view pointer) const;
 
   Value root_;
-  JsonSchema::Remote remote_;
+  SchemaRemote remote_;
   std::unordered_map<const Value*, SchemaNode> nodes_;
   std::unordered_map<const Value*, std::string> bases_;  // of schemas with an $id
   std::map<std::string, Target> by_uri_;                 // documents and named schemas

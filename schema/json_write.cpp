@@ -4,7 +4,7 @@
 #include <cmath>
 #include <vector>
 
-#include "schema/json.hpp"
+#include "schema/json_write.hpp"
 #include "schema/utf8.hpp"
 
 namespace fabric {

@@ -2,6 +2,7 @@
 #include "cli/outside.hpp"
 #include "cli/planning.hpp"
 #include "cli/show_hardware.hpp"
+#include "launch_backends/make_launch_backend.hpp"
 
 namespace fabric {
 namespace {

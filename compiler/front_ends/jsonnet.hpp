@@ -6,7 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "compiler/compile.hpp"
+#include "compiler/outside.hpp"
+#include "schema/diagnostic.hpp"
+#include "schema/plan.hpp"
+#include "schema/source_map.hpp"
+#include "schema/value.hpp"
 
 namespace fabric {
 

@@ -17,8 +17,8 @@ namespace fs = std::filesystem;
 
 RunningProgram::RunningProgram(std::vector<std::string> argv, const std::string& folder, const std::vector<std::string>& variables) {
   static int count = 0;
-  mark_ = "FABRIC_TEST_MARK=" + std::to_string(getpid()) + '-' + std::to_string(++count);
-  log_ = (fs::temp_directory_path() / ("fabric-test-output-" + mark_.substr(17))).string();
+  mark_ = "TEST_MARK_OF_FABRIC=" + std::to_string(getpid()) + '-' + std::to_string(++count);
+  log_ = (fs::temp_directory_path() / ("fabric-test-output-" + mark_.substr(20))).string();
   pid_ = fork();
   if (pid_ < 0) throw std::runtime_error("fork failed");
   if (pid_ == 0) {

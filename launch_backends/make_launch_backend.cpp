@@ -1,4 +1,4 @@
-#include "launch_backends/launch_backend.hpp"
+#include "launch_backends/make_launch_backend.hpp"
 
 #include <cassert>
 
