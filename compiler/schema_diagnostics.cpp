@@ -118,6 +118,14 @@ class SchemaChecker {
     if (const Origin* origin = origins_.find(violation.instance); origin && already_blamed_.contains(origin->value)) return;
     // `if` of the required section passes its branch's violations on.
     if (!value) return;
+    // A section that has a short form is judged field by field, as the map that it is.
+    if (const Value* section = field_schema(field_names(violation.instance));
+        section && violation.keyword == "anyOf" && (section->find("x-short") || section->find("x-short-list")))
+      for (const auto& branch : violation.branches)
+        if (!branch.empty() && !(branch.front().keyword == "type" && branch.front().instance == violation.instance)) {
+          for (const Violation& inner : branch) report(inner);
+          return;
+        }
     // Several keywords of one value: its first complaint says it all.
     if (!reported_.insert(violation.instance).second) return;
     for (Path up = violation.instance; !up.empty(); up = up.parent())
