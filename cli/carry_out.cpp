@@ -5,10 +5,12 @@
 
 #include <fmt/core.h>
 
+#include "cli/choose_gpus.hpp"
 #include "cli/outside.hpp"
 #include "cli/render_diagnostics.hpp"
 #include "cli/run_view.hpp"
 #include "cli/show_plan.hpp"
+#include "launch_backends/probes/nvidia.hpp"
 #include "schema/json.hpp"
 
 namespace fabric {
@@ -93,6 +95,12 @@ std::string failure(const RunDirectory& run, const Outcome& outcome, const RunVi
 
 }  // namespace
 
+std::vector<std::int64_t> take_gpus(Planning& planning) {
+  if (!uses_gpus(*planning.compilation.plan)) return {};
+  Diagnostics& diagnostics = planning.compilation.diagnostics;
+  return choose_gpus(*planning.compilation.plan, gpu_occupancy(ProbeRoot{}, diagnostics), diagnostics);
+}
+
 int refuse_to_run(const Invocation& invocation, const Compilation& compilation) {
   if (wants_json(invocation)) {
     Value v = Value::object();
@@ -135,6 +143,7 @@ int carry_out(const Invocation& invocation, Planning& planning, const RunDirecto
   options.run_directory = run.path();
   options.attempt = start.attempt;
   options.resume_path = start.resume_path;
+  options.device_ids = start.device_ids;
   const Outcome outcome = planning.backend->submit(plan, *planning.submission, options, view);
   view.clear();
 

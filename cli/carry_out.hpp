@@ -12,11 +12,15 @@ namespace fabric {
 struct RunStart {
   std::int64_t attempt = 0;
   std::optional<std::string> resume_path;
+  std::vector<std::int64_t> device_ids;  // where the plan leaves them open
   std::vector<std::string> remarks;  // for the head of what is printed
 };
 
 // planning is good, and run holds its plan. Returns the exit code of the run.
 int carry_out(const Invocation& invocation, Planning& planning, const RunDirectory& run, const RunStart& start);
+
+// Looks at who uses the GPUs now and chooses idle ones; what stands in the way goes to planning's diagnostics, which are then errors.
+std::vector<std::int64_t> take_gpus(Planning& planning);
 
 // Prints why nothing was started; returns ExitCode::refused.
 int refuse_to_run(const Invocation& invocation, const Compilation& compilation);

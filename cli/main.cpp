@@ -15,8 +15,8 @@ namespace fabric {
 namespace {
 
 constexpr const Command* table_of_commands[] = {
-    &plan_command, &apply_command, &resume_command, &validate_command, &explain_command, &schema_command,
-    &probe_command, &version_command,  &help_command,
+    &plan_command,   &apply_command, &resume_command, &validate_command, &explain_command,
+    &schema_command, &probe_command, &doctor_command, &version_command,  &help_command,
 };
 
 const Command* find_command(std::string_view name) {

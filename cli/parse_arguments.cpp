@@ -1,5 +1,7 @@
 // The only door to CLI11.
 #define CLI11_HAS_FILESYSTEM 0
+#include <algorithm>
+#include <iterator>
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -55,6 +57,8 @@ Arguments parse_arguments(const Command& command, const std::vector<std::string>
   std::map<std::string, std::vector<std::string>> values;
   std::map<std::string, bool> switches;
   std::vector<std::string> operands;
+  // What stands behind -- is an operand, whatever it looks like.
+  const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
   for (const Option& o : command.options) {
     const std::string name = long_name(o.names);
     if (o.value.empty())
@@ -64,14 +68,15 @@ Arguments parse_arguments(const Command& command, const std::vector<std::string>
   }
   if (command.operand) app.add_option("operand", operands)->expected(1)->allow_extra_args(false);
   try {
-    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+    app.parse(std::vector<std::string>(std::make_reverse_iterator(dashes), arguments.rend()));
   } catch (const CLI::ArgumentMismatch&) {
     // An option at the end without its value: CLI11 does not say which in a form to build on, but it is the last one.
     throw UsageError("`" + arguments.back() + "` needs a value", see_help(command));
   } catch (const CLI::ParseError& error) {
     throw UsageError(error.what(), see_help(command));
   }
-  const std::vector<std::string> extras = app.remaining();
+  std::vector<std::string> extras = app.remaining();
+  for (auto it = dashes; it != arguments.end() && ++it != arguments.end();) (operands.empty() ? operands : extras).push_back(*it);
   if (!extras.empty()) refuse_extra(command, extras.front());
 
   Arguments parsed;

@@ -33,8 +33,7 @@ const Value* named(const Value::Array& list, std::string_view key, const std::st
 }
 
 void walk(const std::string& path, const Value* saved, const Value* now, std::vector<Difference>& out) {
-  // As text, since a saved plan has 1800 where a fresh one has 1800.0: they are one number.
-  if (saved && now && canonical_json(*saved) == canonical_json(*now)) return;
+  if (saved && now && *saved == *now) return;
   if (saved && now && saved->is_object() && now->is_object()) {
     const auto below = [&](const std::string& key) { return path.empty() ? key : path + '.' + key; };
     for (const Member& m : now->as_object()) walk(below(m.key), saved->find(m.key), &m.value, out);
@@ -45,6 +44,7 @@ void walk(const std::string& path, const Value* saved, const Value* now, std::ve
   if (saved && now && saved->is_array() && now->is_array()) {
     const Value::Array& a = saved->as_array();
     const Value::Array& b = now->as_array();
+    const std::size_t known = out.size();
     if (const std::string_view key = key_of(a, b); !key.empty()) {
       for (const Value& v : b) {
         const std::string& name = v.find(key)->as_string();
@@ -57,7 +57,7 @@ void walk(const std::string& path, const Value* saved, const Value* now, std::ve
         walk(path + '[' + std::to_string(i) + ']', i < a.size() ? &a[i] : nullptr, i < b.size() ? &b[i] : nullptr, out);
     }
     // The same elements in another order.
-    if (out.empty()) out.push_back({path, canonical_json(*saved), canonical_json(*now)});
+    if (out.size() == known) out.push_back({path, canonical_json(*saved), canonical_json(*now)});
     return;
   }
   out.push_back({path, saved ? canonical_json(*saved) : "", now ? canonical_json(*now) : ""});

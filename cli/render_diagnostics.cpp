@@ -224,7 +224,8 @@ std::vector<const Diagnostic*> in_order(const Diagnostics& diagnostics, const So
   for (const Diagnostic& d : diagnostics.all()) {
     const Located at = locate(d.at, sources, origins);
     const Key key = at.span ? Key{at.span->source, at.computed ? 0 : at.span->begin, at.span->end} : Key{UINT32_MAX, 0, 0};
-    if (seen.emplace(d.code, d.message, at.path, key).second) keyed.emplace_back(key, &d);
+    // A profile's fields are judged by themselves and again where they were applied: one place, one message.
+    if (seen.emplace(d.code, d.message, at.span && !at.computed ? "" : at.path, key).second) keyed.emplace_back(key, &d);
   }
   std::stable_sort(keyed.begin(), keyed.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<const Diagnostic*> ordered;

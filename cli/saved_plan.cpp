@@ -56,7 +56,12 @@ std::vector<Note> notes_on(const std::vector<Difference>& all) {
       notes.push_back({"and " + std::to_string(all.size() - differences_shown) + " more", {}});
       break;
     }
-    notes.push_back({d.str(), {}});
+    const std::string_view path = d.path;
+    constexpr std::string_view head = "inputs[", tail = "].sha256";
+    if (path.starts_with(head) && path.ends_with(tail))
+      notes.push_back({shown_path(std::string(path.substr(head.size(), path.size() - head.size() - tail.size()))) + " has changed", {}});
+    else
+      notes.push_back({d.str(), {}});
   }
   return notes;
 }
@@ -87,20 +92,22 @@ bool looks_like_saved_plan(std::string_view text) {
   return text.substr(begin).starts_with("{\"plan\":");
 }
 
-Planning plan_saved(const std::string& name, const std::string& text, const std::string& self) {
+Planning plan_saved(const std::string& name, const std::string& text, const std::string& self, const std::string& way_out) {
   Planning p;
   const std::optional<Saved> saved = load(name, text, p.compilation);
   if (!saved) return p;
   p = plan_job(saved->plan.request, self, std::nullopt);
-  const std::string remake = "look at it and save it again: " + remake_line(saved->plan.request, name);
+  const std::string remake = way_out.empty() ? "look at it and save it again: " + remake_line(saved->plan.request, name) : way_out;
   if (!p.compilation.plan) {
-    refuse(p.compilation.diagnostics, "FAB6002", name + " is stale: its job does not give a plan any more", "mend the job, then " + remake);
+    refuse(p.compilation.diagnostics, "FAB6002", name + " is stale: its job does not give a plan any more", remake);
     return p;
   }
-  const std::vector<Difference> changed = differences(saved->value, to_value(*p.compilation.plan));
+  // In the form that a file has: there 1800.0 and 1800 are the same.
+  const std::optional<Value> now = read_json(canonical_json(to_value(*p.compilation.plan)));
+  const std::vector<Difference> changed = differences(saved->value, *now);
   if (saved->edited)
     refuse(p.compilation.diagnostics, "FAB6001", name + " was edited: its id is not that of its content",
-           "change the job and not the plan; " + remake, notes_on(changed));
+           remake, notes_on(changed));
   else if (!changed.empty())
     refuse(p.compilation.diagnostics, "FAB6002", name + " is stale: planned now, it is another plan", remake, notes_on(changed));
   if (p.compilation.diagnostics.has_errors()) p.submission.reset();

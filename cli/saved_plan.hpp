@@ -17,7 +17,7 @@ Value plan_document(const Plan& plan);
 bool looks_like_saved_plan(std::string_view text);
 
 // The plan that `text`, the content of the file `name`, holds, planned again on this machine. Good only if nothing has changed
-// since it was saved; else its diagnostics name what did (FAB6xxx).
-Planning plan_saved(const std::string& name, const std::string& text, const std::string& self);
+// since it was saved; else its diagnostics name what did (FAB6xxx). way_out is their help; by default, to save the plan again.
+Planning plan_saved(const std::string& name, const std::string& text, const std::string& self, const std::string& way_out = "");
 
 }  // namespace fabric

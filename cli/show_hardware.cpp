@@ -1,5 +1,7 @@
 #include "cli/show_hardware.hpp"
 
+#include <algorithm>
+
 #include <fmt/core.h>
 
 #include "cli/outside.hpp"
@@ -33,8 +35,16 @@ std::string show_host(const Host& host, std::int64_t count, const Terminal& term
   if (host.memory_limit) row("Memory limit", spoken_bytes(*host.memory_limit));
   for (const NumaNode& n : host.numa_nodes)
     row(fmt::format("NUMA node {}", n.id), fmt::format("CPUs {}, {}", ranges(n.cpus), spoken_bytes(n.memory_bytes)));
-  for (const NetworkInterface& i : host.interfaces)
-    row(fmt::format("Interface {}", sanitised(i.name)), sanitised(i.address) + (i.loopback ? ", this machine only" : ""));
+  for (std::size_t i = 0; i < host.interfaces.size(); ++i) {
+    const NetworkInterface& first = host.interfaces[i];
+    const auto same = [&](const NetworkInterface& other) { return other.name == first.name; };
+    const auto at = host.interfaces.begin();
+    if (std::any_of(at, at + static_cast<std::ptrdiff_t>(i), same)) continue;
+    std::string addresses;
+    for (const NetworkInterface& other : host.interfaces)
+      if (same(other)) addresses += (addresses.empty() ? "" : ", ") + sanitised(other.address);
+    row(fmt::format("Interface {}", sanitised(first.name)), addresses + (first.loopback ? "; this machine only" : ""));
+  }
   row("NVIDIA driver", host.nvidia_driver ? sanitised(*host.nvidia_driver) : "none that can be used");
   for (const Gpu& g : host.gpus) {
     std::string line = fmt::format("{}, {}, compute capability {}.{}", sanitised(g.name), spoken_bytes(g.memory_bytes), g.compute_major, g.compute_minor);

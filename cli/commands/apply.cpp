@@ -30,9 +30,12 @@ int run(const Invocation& invocation) {
   Planning planning = saved ? plan_saved(operand, *file.text, invocation.self) : plan_job(request_of(arguments), invocation.self, std::nullopt);
   if (!planning.good()) return refuse_to_run(invocation, planning.compilation);
 
+  RunStart start;
+  start.device_ids = take_gpus(planning);
+  if (planning.compilation.diagnostics.has_errors()) return refuse_to_run(invocation, planning.compilation);
   const Plan& plan = *planning.compilation.plan;
   const RunDirectory run = RunDirectory::create(arguments.value("runs").value_or("runs"), plan.name, plan);
-  return carry_out(invocation, planning, run, {});
+  return carry_out(invocation, planning, run, start);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@ extern const Command validate_command;
 extern const Command explain_command;
 extern const Command schema_command;
 extern const Command probe_command;
+extern const Command doctor_command;
 extern const Command version_command;
 extern const Command help_command;
 

@@ -1,8 +1,10 @@
+#include "cli/choose_gpus.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/outside.hpp"
 #include "cli/planning.hpp"
 #include "cli/saved_plan.hpp"
 #include "cli/show_plan.hpp"
+#include "launch_backends/probes/nvidia.hpp"
 #include "schema/json.hpp"
 
 namespace fabric {
@@ -33,6 +35,14 @@ std::vector<std::string> apply_line(const Invocation& invocation, const Plan& pl
   return line;
 }
 
+// Not part of the plan: it changes from one minute to the next.
+std::string gpus_in_use(const Terminal& terminal) {
+  Diagnostics ignored;  // planning has told what does not work
+  std::string text;
+  for (const std::string& holder : holders_in_words(gpu_occupancy(ProbeRoot{}, ignored))) text += "  " + sanitised(holder) + '\n';
+  return text.empty() ? "" : '\n' + terminal.paint(Style::strong, "In use now") + '\n' + text;
+}
+
 int run(const Invocation& invocation) {
   const Arguments& arguments = invocation.arguments;
   const Terminal& out = invocation.console.out;
@@ -48,6 +58,7 @@ int run(const Invocation& invocation) {
   }
   std::string text = show_plan(plan, planning.answered, out);
   if (arguments.has("ranks")) text += show_ranks(plan, out);
+  if (planning.answered && uses_gpus(plan)) text += gpus_in_use(out);
   text += '\n';
   if (const auto path = arguments.value("output")) text += "Saved in " + sanitised(*path) + ".  ";
   text += "Run it:  " + out.paint(Style::accent, sanitised(shell_line(apply_line(invocation, plan)))) + '\n';

@@ -33,10 +33,13 @@ int run(const Invocation& invocation) {
     return refuse_to_run(invocation, "FAB6005", "the run is alive: process " + std::to_string(status.controller_pid) + " conducts it",
                          "wait for its end, or stop it with Ctrl-C where it was started");
 
-  Planning planning = plan_saved(shown_path(run->path() + "/plan.json"), text, invocation.self);
+  Planning planning = plan_saved(shown_path(run->path() + "/plan.json"), text, invocation.self,
+                                 "put the job back as it was, or start a new run with `fabric apply`");
   if (!planning.good()) return refuse_to_run(invocation, planning.compilation);
 
   RunStart start;
+  start.device_ids = take_gpus(planning);
+  if (planning.compilation.diagnostics.has_errors()) return refuse_to_run(invocation, planning.compilation);
   start.attempt = status.attempt + 1;
   std::vector<SkippedCheckpoint> skipped;
   start.resume_path = run->newest_checkpoint(skipped);
