@@ -34,7 +34,7 @@ BOOST_AUTO_TEST_CASE(of_every_kind_of_failure) {
   folder.write("bad.yaml", "fabric: 1\nprecison: x\nprogram: [true]\n");
   folder.write("gpu.yaml", "fabric: 1\naccelerator: cuda\nprogram: [\"true\"]\n");
   folder.write("absent.yaml", "fabric: 1\nprogram: [no-such-program-here]\n");
-  folder.write("machine.json", "{\"version\":1,\"groups\":[]}");
+  folder.write("machine.json", "{\"version\":1,\"source\":\"nowhere\",\"groups\":[]}");
   folder.write("broken.json", "{");
   const Case cases[] = {
       {{}, 3, "Start here"},
@@ -185,7 +185,7 @@ BOOST_AUTO_TEST_CASE(a_stale_plan_is_refused_and_says_what_changed) {
   const ProgramRun run = run_fabric({"apply", "p.json"}, folder.path());
   BOOST_TEST(run.exit_code == 125);
   BOOST_TEST(contains(run.err, "error[FAB6002]: p.json is stale"), run.err);
-  BOOST_TEST(contains(run.err, "job.devices: "), run.err);
+  BOOST_TEST(contains(run.err, "job.devices.count: 2 -> 3"), run.err);
   BOOST_TEST(contains(run.err, "world_size: 2 -> 3"), run.err);
   BOOST_TEST(contains(run.err, "fabric plan job.yaml -o p.json"), run.err);
   BOOST_TEST(!fs::exists(folder.path() / "runs"));

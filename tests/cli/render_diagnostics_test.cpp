@@ -71,7 +71,7 @@ BOOST_AUTO_TEST_CASE(an_error_shows_its_place_and_the_way_out) {
 BOOST_AUTO_TEST_CASE(notes_stand_with_their_own_place_or_without_one) {
   Report r;
   const auto f = r.file("job.yaml", "seed: 1\na: 1\nb: 1\nc: 1\nd: 1\ne: 1\nf: 1\ng: 1\nh: 1\nseed: 2\n");
-  Diagnostic& d = r.add(Span{f, 53, 57}, "`seed` is written twice");
+  Diagnostic& d = r.add(Span{f, 48, 52}, "`seed` is written twice");
   d.notes.push_back({"first written here", Span{f, 0, 4}});
   d.notes.push_back({"a key has one value", {}});
   BOOST_TEST(r.text() ==
@@ -143,7 +143,7 @@ BOOST_AUTO_TEST_CASE(tabs_and_wide_characters_move_the_caret) {
              "  --> job.yaml:1:12\n"
              "   |\n"
              " 1 | name:    \"\u65e5\u672c\"    bad\n"
-             "   |                   ^^^\n"
+             "   |                    ^^^\n"
              "\n" + one_error);
   Report wide;
   const auto g = wide.file("job.yaml", "name: \u65e5\u672c\u8a9e\n");
