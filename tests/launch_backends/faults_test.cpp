@@ -1,0 +1,296 @@
+// What must hold whoever dies first: the command ends, says who it was, with the right code, and nothing of the run is left.
+#include <boost/test/data/test_case.hpp>
+#include <boost/test/unit_test.hpp>
+
+#include <signal.h>
+
+#include <cstdlib>
+#include <iostream>
+#include <random>
+
+#include "launch_backends/process.hpp"
+#include "schema/json.hpp"
+#include "tests/launch_backends/run_under_test.hpp"
+
+namespace fabric::test {
+
+struct Expected {
+  int exit_code;
+  std::string verdict;
+  std::string message;  // a part of it
+};
+
+std::ostream& operator<<(std::ostream& out, const Expected& e) { return out << e.exit_code << ' ' << e.verdict << ' ' << e.message; }
+
+constexpr double in_time = 3;  // seconds
+
+void check(RunUnderTest& run, const FinishedRun& finished, const Expected& expected) {
+  BOOST_REQUIRE(finished.outcome.has_value());
+  BOOST_TEST(finished.outcome->exit_code == expected.exit_code);
+  BOOST_TEST(finished.outcome->verdict == expected.verdict);
+  BOOST_TEST(finished.outcome->message.find(expected.message) != std::string::npos, "the message is: " << finished.outcome->message);
+  BOOST_TEST(finished.seconds < in_time);
+  BOOST_TEST(finished.seconds_to_clear < in_time);
+  BOOST_TEST(run.left().empty());
+  BOOST_TEST(run.status().state == expected.verdict);
+  BOOST_TEST(run.status().exit_code.value_or(-1) == expected.exit_code);
+  BOOST_TEST(run.events().back().kind == "run_finished");
+}
+
+void check_gone(const std::string& pid_file) {
+  const pid_t pid = static_cast<pid_t>(std::atoi(read_file(pid_file).c_str()));
+  BOOST_REQUIRE(pid > 0);
+  const std::optional<ProcessEntry> entry = process_entry(pid);
+  BOOST_TEST((!entry || entry->ended));
+}
+
+// ---- the ranks themselves
+
+struct RankFault {
+  const char* name;
+  std::vector<std::string> actions;
+  Expected expected;
+};
+std::ostream& operator<<(std::ostream& out, const RankFault& fault) { return out << fault.name; }
+
+const RankFault rank_faults[] = {
+    {"all finish", {"exit:0", "exit:0"}, {0, "finished", ""}},
+    {"one finishes before the other", {"exit:0", "ms:300,exit:0"}, {0, "finished", ""}},
+    {"one exits 3", {"sleep", "exit:3"}, {3, "failed", "rank 1 exited with code 3"}},
+    {"one exits 1", {"exit:1", "sleep"}, {1, "failed", "rank 0 exited with code 1"}},
+    {"one segfaults", {"sleep", "segfault"}, {139, "failed", "rank 1 was killed by signal 11 (SEGV)"}},
+    {"one aborts", {"sleep", "abort"}, {134, "failed", "rank 1 was killed by signal 6 (ABRT)"}},
+    {"the other is deaf to TERM", {"deaf,sleep", "exit:3"}, {3, "failed", "rank 1 exited with code 3"}},
+    {"each has left a daemon", {"daemon,sleep", "daemon,exit:3"}, {3, "failed", "rank 1 exited with code 3"}},
+    {"a daemon is left at a good end", {"daemon,exit:0"}, {0, "finished", ""}},
+    {"the other answers TERM with 0", {"orderly,sleep", "ms:50,exit:3"}, {3, "failed", "rank 1 exited with code 3"}},
+    {"a victim ends before its culprit", {"communication,exit:1", "ms:5,segfault"}, {139, "failed", "rank 1 was killed by signal 11"}},
+    {"only a failure of communication", {"communication,exit:1", "exit:0"}, {1, "failed", "rank 0 exited with code 1: connection closed by peer"}},
+    {"many ranks", {"sleep", "sleep", "sleep", "exit:7", "sleep", "sleep"}, {7, "failed", "rank 3 exited with code 7"}},
+};
+
+BOOST_DATA_TEST_CASE(a_rank_ends, rank_faults, fault) {
+  RunUnderTest run(fault.actions);
+  check(run, run.run(), fault.expected);
+}
+
+BOOST_AUTO_TEST_CASE(a_rank_is_killed) {
+  RunUnderTest run({"ready,sleep", "ready,sleep"});
+  run.start();
+  run.await_ready();
+  run.fault();
+  kill(run.rank(1), SIGKILL);
+  const FinishedRun finished = run.finish();
+  check(run, finished, {137, "failed", "rank 1 was killed by signal 9 (KILL)"});
+  BOOST_TEST(finished.outcome->culprit.value_or(-1) == 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_daemon_that_hides_is_found) {
+  RunUnderTest run({"naked-daemon,ready,sleep", "ready,ms:50,exit:3"});
+  check(run, run.run(), {3, "failed", "rank 1 exited with code 3"});
+  check_gone(run.directory() + "/naked-0");
+}
+
+// ---- those that watch over them
+
+BOOST_AUTO_TEST_CASE(the_agent_is_killed) {
+  RunUnderTest run({"naked-daemon,deaf,ready,sleep", "daemon,deaf,ready,sleep"});
+  run.start();
+  run.await_ready();
+  run.fault();
+  kill(run.agent(), SIGKILL);
+  check(run, run.finish(), {125, "lost", "the agent of node 0 was killed by signal 9"});
+  check_gone(run.directory() + "/naked-0");
+}
+
+BOOST_AUTO_TEST_CASE(the_keeper_is_killed) {
+  RunUnderTest run({"naked-daemon,deaf,ready,sleep", "daemon,deaf,ready,sleep"});
+  run.start();
+  run.await_ready();
+  run.fault();
+  kill(run.keeper(), SIGKILL);
+  check(run, run.finish(), {125, "lost", "the keeper of node 0 was killed by signal 9"});
+  check_gone(run.directory() + "/naked-0");
+}
+
+BOOST_AUTO_TEST_CASE(keeper_and_agent_are_killed_at_once) {
+  RunUnderTest run({"daemon,deaf,ready,sleep", "daemon,deaf,ready,sleep"});
+  run.start();
+  run.await_ready();
+  const pid_t keeper = run.keeper(), agent = run.agent();
+  run.fault();
+  kill(keeper, SIGKILL);
+  kill(agent, SIGKILL);
+  const FinishedRun finished = run.finish();
+  check(run, finished, {125, "lost", "of node 0 was killed by signal 9"});
+}
+
+void check_lost(RunUnderTest& run, const FinishedRun& finished, const std::string& message) {
+  BOOST_TEST(!finished.outcome.has_value());
+  BOOST_TEST(finished.seconds_to_clear < in_time);
+  BOOST_TEST(run.left().empty());
+  BOOST_TEST(run.status().state == "lost");
+  BOOST_TEST(run.status().exit_code.value_or(0) == 125);
+  BOOST_TEST(run.status().message.find(message) != std::string::npos, "the message is: " << run.status().message);
+  BOOST_TEST(read_file(run.directory() + "/nodes/0/lost.json").find(message) != std::string::npos);
+  BOOST_TEST(run.events().back().kind == "run_finished");
+}
+
+BOOST_AUTO_TEST_CASE(the_controller_is_killed) {
+  RunUnderTest run({"naked-daemon,deaf,ready,sleep", "daemon,deaf,ready,sleep"});
+  run.start();
+  run.await_ready();
+  run.fault();
+  kill(run.controller(), SIGKILL);
+  check_lost(run, run.finish(), "the controller was lost");
+  check_gone(run.directory() + "/naked-0");
+}
+
+BOOST_AUTO_TEST_CASE(controller_and_agent_are_killed_at_once) {
+  RunUnderTest run({"naked-daemon,deaf,ready,sleep", "daemon,deaf,ready,sleep"});
+  run.start();
+  run.await_ready();
+  const pid_t agent = run.agent();
+  run.fault();
+  kill(run.controller(), SIGKILL);
+  kill(agent, SIGKILL);
+  check_lost(run, run.finish(), "the agent of node 0 was killed by signal 9 (KILL), and the controller is gone");
+  check_gone(run.directory() + "/naked-0");
+}
+
+BOOST_AUTO_TEST_CASE(controller_and_keeper_are_killed_at_once) {
+  RunUnderTest run({"naked-daemon,deaf,ready,sleep", "daemon,deaf,ready,sleep"});
+  run.start();
+  run.await_ready();
+  const pid_t keeper = run.keeper();
+  run.fault();
+  kill(run.controller(), SIGKILL);
+  kill(keeper, SIGKILL);
+  const FinishedRun finished = run.finish();
+  BOOST_TEST(finished.seconds_to_clear < in_time);
+  BOOST_TEST(run.status().state == "lost");
+  check_gone(run.directory() + "/naked-0");
+}
+
+BOOST_AUTO_TEST_CASE(a_stopped_controller_stops_nobody) {
+  RunUnderTest run({"ready,ms:700,exit:0", "ready,ms:700,lines:20000,exit:0"});
+  run.start();
+  run.await_ready();
+  kill(run.controller(), SIGSTOP);
+  usleep(1'500'000);
+  run.fault();
+  kill(run.controller(), SIGCONT);
+  check(run, run.finish(), {0, "finished", ""});
+}
+
+// ---- the user
+
+BOOST_AUTO_TEST_CASE(ctrl_c_stops_in_order) {
+  RunUnderTest run({"orderly,ready,sleep", "orderly,ready,sleep"});
+  run.start();
+  run.await_ready();
+  run.fault();
+  kill(-run.controller(), SIGINT);
+  check(run, run.finish(), {130, "stopped", "SIGINT"});
+  BOOST_TEST(read_file(run.directory() + "/nodes/0/stop").empty());
+  bool stopping = false;
+  for (const Event& event : run.events()) stopping |= event.kind == "stopping";
+  BOOST_TEST(stopping);
+}
+
+struct Ending {
+  int signal;
+  int exit_code;
+};
+std::ostream& operator<<(std::ostream& out, const Ending& ending) { return out << signal_name(ending.signal); }
+const Ending endings[] = {{SIGTERM, 143}, {SIGHUP, 129}, {SIGINT, 130}};
+
+BOOST_DATA_TEST_CASE(a_signal_stops, endings, ending) {
+  RunUnderTest run({"ready,sleep", "daemon,ready,sleep"});
+  run.start();
+  run.await_ready();
+  run.fault();
+  kill(run.controller(), ending.signal);
+  check(run, run.finish(), {ending.exit_code, "stopped", "SIG" + signal_name(ending.signal)});
+}
+
+BOOST_AUTO_TEST_CASE(a_second_ctrl_c_kills_at_once) {
+  RunUnderTest run({"deaf,daemon,ready,sleep", "deaf,ready,sleep"});
+  run.start();
+  run.await_ready();
+  kill(run.controller(), SIGINT);
+  BOOST_TEST(wait_until([&] { return run.status().state == "stopping"; }));
+  usleep(300'000);
+  BOOST_TEST(run.left().size() >= 4u);
+  run.fault();
+  kill(run.controller(), SIGINT);
+  check(run, run.finish(), {130, "stopped", "SIGINT"});
+}
+
+BOOST_AUTO_TEST_CASE(the_grace_of_the_job_ends) {
+  RunUnderTest run({"deaf,ready,sleep", "orderly,ready,sleep"});
+  run.plan.job.stop.grace.seconds = 0.7;
+  run.start();
+  run.await_ready();
+  run.fault();
+  kill(run.controller(), SIGINT);
+  const FinishedRun finished = run.finish();
+  check(run, finished, {130, "stopped", "SIGINT"});
+  BOOST_TEST(finished.seconds > 0.6);
+}
+
+BOOST_AUTO_TEST_CASE(a_program_that_takes_no_signal_sees_the_stop_file) {
+  RunUnderTest run({"deaf,ready,await-stop-file,exit:0"});
+  run.start();
+  run.await_ready();
+  run.fault();
+  kill(run.controller(), SIGINT);
+  check(run, run.finish(), {130, "stopped", "SIGINT"});
+}
+
+BOOST_AUTO_TEST_CASE(a_signal_to_the_agent_stops_in_order) {
+  RunUnderTest run({"orderly,ready,sleep", "orderly,ready,sleep"});
+  run.start();
+  run.await_ready();
+  run.fault();
+  kill(run.agent(), SIGTERM);
+  check(run, run.finish(), {143, "stopped", "SIGTERM"});
+}
+
+// ---- any of them, at any moment
+
+BOOST_AUTO_TEST_CASE(random_kills) {
+  const char* count = std::getenv("FABRIC_STORM");
+  const char* given = std::getenv("FABRIC_STORM_SEED");
+  const unsigned seed = given ? static_cast<unsigned>(std::atol(given)) : std::random_device{}();
+  std::mt19937 random(seed);
+  BOOST_TEST_MESSAGE("FABRIC_STORM_SEED=" << seed);
+  for (int round = 0; round < (count ? std::atoi(count) : 10); ++round) {
+    const auto pick = [&random](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
+    const int victim = pick(5);
+    BOOST_TEST_CONTEXT("seed " << seed << " round " << round << " victim " << victim) {
+      RunUnderTest run({"daemon,deaf,ready,steps:20,sleep", "naked-daemon,ready,lines:50,sleep", "ready,sleep"});
+      run.start();
+      // Most often in the middle of the start.
+      if (!wait_until([&] { return !run.events().empty() && run.events().back().kind != "run_started"; })) BOOST_FAIL("no start");
+      if (pick(3) == 0) run.await_ready();
+      else usleep(static_cast<useconds_t>(pick(8000)));
+      pid_t pid = 0;
+      try {
+        pid = victim == 0 ? run.controller() : victim == 1 ? run.agent() : victim == 2 ? run.keeper() : run.rank(victim - 3);
+      } catch (const std::runtime_error&) {
+        pid = run.controller();
+      }
+      run.fault();
+      kill(pid, SIGKILL);
+      const FinishedRun finished = run.finish();
+      BOOST_TEST(finished.seconds_to_clear < in_time);
+      BOOST_TEST(run.left().empty());
+      if (!read_file(run.directory() + "/naked-1").empty()) check_gone(run.directory() + "/naked-1");
+      if (pid == run.controller()) continue;
+      if (finished.outcome) BOOST_TEST(finished.outcome->exit_code == (victim < 3 ? 125 : 137));
+    }
+  }
+}
+
+}  // namespace fabric::test
