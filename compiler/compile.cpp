@@ -22,7 +22,17 @@ Compilation check(const Request& request, const Outside& outside) {
   checked.merged = std::move(layered->job);
   checked.merged.erase("profiles");
   fill_defaults(checked.merged);
-  checked.job = read_job(checked.merged);
+  try {
+    checked.job = read_job(checked.merged);
+  } catch (const BindingError& error) {
+    // What no schema can say, such as a device that is named twice in a text.
+    c.diagnostics.add({.code = "FAB2006",
+                       .message = error.what(),
+                       .at = Place(error.path),
+                       .label = "cannot be read",
+                       .help = "see `fabric explain " + error.path.str() + "`"});
+    return c;
+  }
   checked.inputs = std::move(layered->inputs);
   check_job(checked.job, c.origins, c.diagnostics);
   c.checked = std::move(checked);

@@ -114,7 +114,10 @@ struct Codec<bool> {
 
 template <>
 struct Codec<std::int64_t> {
-  static std::int64_t read(const Value& v, const Path& p) { return v.is_integer() ? v.as_integer() : (binding_fails(p, "an integer", v), 0); }
+  static std::int64_t read(const Value& v, const Path& p) {
+    const std::optional<std::int64_t> whole = v.whole();
+    return whole ? *whole : (binding_fails(p, "an integer", v), 0);
+  }
   static Value write(std::int64_t i) { return i; }
 };
 

@@ -1,10 +1,7 @@
 // JSON Schema draft-07: a Value against a schema, answers as data. Text for people is made from it by schema_diagnostics.
 #pragma once
 
-#include <functional>
 #include <memory>
-#include <stdexcept>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +22,7 @@ struct Violation {
   std::vector<std::vector<Violation>> branches;  // for anyOf and oneOf: what each branch found
 };
 
+// `format` and the content keywords are annotations. One schema serves one thread at a time: it is compiled as values reach its parts.
 class JsonSchema {
  public:
   using Remote = SchemaRemote;

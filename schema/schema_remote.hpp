@@ -18,6 +18,4 @@ struct SchemaError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// `format` and the content keywords are annotations. One schema serves one thread at a time: it is compiled as values reach its parts.
-
 }  // namespace fabric

@@ -20,7 +20,7 @@ std::optional<double> take_number(std::string_view& text, bool fraction) {
     while (n < text.size() && text[n] >= '0' && text[n] <= '9') ++n;
   }
   double number = 0;
-  std::from_chars(text.data(), text.data() + n, number);
+  if (std::from_chars(text.data(), text.data() + n, number).ec != std::errc{}) return std::nullopt;
   text.remove_prefix(n);
   return number;
 }
@@ -67,16 +67,14 @@ std::optional<Duration> Duration::parse(std::string_view text) {
   text = trim(text);
   if (text.find(':') != std::string_view::npos) {
     const auto seconds = parse_clock(text);
-    return seconds ? std::optional(Duration{*seconds}) : std::nullopt;
+    return seconds && *seconds <= longest ? std::optional(Duration{*seconds}) : std::nullopt;
   }
   if (text.empty()) return std::nullopt;
   double seconds = 0;
-  bool bare = false;
   for (bool first = true; !text.empty(); first = false) {
     const auto number = take_number(text, true);
-    if (!number || bare) return std::nullopt;
-    if (text.empty() && first) {
-      bare = true;
+    if (!number) return std::nullopt;
+    if (text.empty() && first) {  // a plain number
       seconds = *number;
       break;
     }
@@ -98,11 +96,11 @@ std::optional<Duration> Duration::parse(std::string_view text) {
     text.remove_prefix(1);
     seconds += *number * unit;
   }
-  return Duration{seconds};
+  return seconds <= longest ? std::optional(Duration{seconds}) : std::nullopt;
 }
 
 Duration Duration::from_value(const Value& value, const Path& path) {
-  if (value.is_number() && value.as_real() >= 0) return Duration{value.as_real()};
+  if (value.is_number() && value.as_real() >= 0 && value.as_real() <= longest) return Duration{value.as_real()};
   if (value.is_string())
     if (const auto duration = parse(value.as_string())) return *duration;
   throw BindingError(path, "expected a duration such as 90s, 10m, 36h or 1-12:00:00");
@@ -110,10 +108,8 @@ Duration Duration::from_value(const Value& value, const Path& path) {
 
 std::string Duration::str() const {
   if (seconds != std::floor(seconds) || seconds == 0) {
-    std::string text = std::to_string(seconds);
-    text.erase(text.find_last_not_of('0') + 1);
-    if (text.back() == '.') text.pop_back();
-    return text + "s";
+    char text[400];  // the smallest double has 324 places
+    return std::string(text, std::to_chars(text, text + sizeof text, seconds, std::chars_format::fixed).ptr) + 's';
   }
   auto left = static_cast<std::int64_t>(seconds);
   std::string text;
@@ -136,7 +132,7 @@ std::optional<Interval> Interval::parse(std::string_view text) {
 }
 
 Interval Interval::from_value(const Value& value, const Path& path) {
-  if (value.is_integer() && value.as_integer() >= 1) return Interval{value.as_integer(), Unit::steps};
+  if (const auto count = value.whole(); count && *count >= 1) return Interval{*count, Unit::steps};
   if (value.is_string())
     if (const auto interval = parse(value.as_string())) return *interval;
   throw BindingError(path, "expected an interval such as 500 steps or 1 epoch");
@@ -166,7 +162,10 @@ std::optional<std::string> Devices::parse(const Value& value, Devices& devices) 
     return std::nullopt;
   };
 
-  if (value.is_integer()) return take_count(value.as_integer());
+  if (value.is_number()) {
+    const auto count = value.whole();
+    return count ? take_count(*count) : "a count of devices is an integer";
+  }
   if (value.is_string()) {
     const std::string_view text = trim(value.as_string());
     if (text == "all") return take_count(-1);
@@ -187,8 +186,9 @@ std::optional<std::string> Devices::parse(const Value& value, Devices& devices) 
   if (!list || !list->is_array()) return "expected auto, a count, or indices such as [0, 2]";
   std::vector<std::int64_t> ids;
   for (const Value& id : list->as_array()) {
-    if (!id.is_integer()) return "a device index is an integer";
-    ids.push_back(id.as_integer());
+    const auto index = id.whole();
+    if (!index) return "a device index is an integer";
+    ids.push_back(*index);
   }
   return take_ids(std::move(ids));
 }

@@ -12,11 +12,12 @@
 
 namespace fabric {
 
-// Seconds. Written as `90s 10m 36h 2d`, sums of these (`1h30m`), SLURM's `MM:SS`-free forms `H:MM:SS` and `D-HH:MM:SS`, or a
+// Seconds, up to 1e15. Written as `90s 10m 36h 2d`, sums of these (`1h30m`), SLURM's `MM:SS`-free forms `H:MM:SS` and `D-HH:MM:SS`, or a
 // plain number of seconds.
 struct Duration {
   double seconds = 0;
 
+  static constexpr double longest = 1e15;  // what a count of seconds in 64 bits holds with room
   static std::optional<Duration> parse(std::string_view text);
   static Duration from_value(const Value& value, const Path& path);
   Value to_value() const { return seconds; }

@@ -1,10 +1,19 @@
 #include "schema/value.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <utility>
 
 namespace fabric {
 
 Value::Value(Object o) : data_(std::move(o)) {}
+
+std::optional<std::int64_t> Value::whole() const {
+  if (is_integer()) return as_integer();
+  constexpr double two_63 = 9223372036854775808.0;
+  if (!is_real() || !(as_real() >= -two_63 && as_real() < two_63) || std::trunc(as_real()) != as_real()) return std::nullopt;
+  return static_cast<std::int64_t>(as_real());
+}
 
 const Value* Value::find(std::string_view key) const {
   if (!is_object()) return nullptr;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -52,6 +53,9 @@ class Value {
   Array& as_array() { return std::get<Array>(data_); }
   const Object& as_object() const { return std::get<Object>(data_); }
   Object& as_object() { return std::get<Object>(data_); }
+
+  // The 64-bit integer that a number is, 2.0 included; nothing for any other value.
+  std::optional<std::int64_t> whole() const;
 
   // Members of an object; find on any other kind answers nullptr.
   const Value* find(std::string_view key) const;
