@@ -61,8 +61,8 @@ int keep(const Ward& ward, FileDescriptor in, FileDescriptor out, FileDescriptor
   const std::string run_id = text.substr(0, cut), run_directory = cut == std::string::npos ? "" : text.substr(cut + 1);
 
   end_descendants(std::chrono::seconds(5));
-  if (!run_id.empty()) end_processes_with_variable("FABRIC_RUN_ID=" + run_id, std::chrono::seconds(5));
   if (status.good()) return 0;
+  if (!run_id.empty()) end_processes_with_variable("FABRIC_RUN_ID=" + run_id, std::chrono::seconds(5));
 
   const bool controller_gone = hung_up(in.get());
   FramePipe pipe(std::move(in), std::move(out), "keeper-" + std::to_string(ward.node), ward.nonce, ward.generation);

@@ -88,7 +88,7 @@ int NodeAgent::run() {
   }
   // What the controller may have said meanwhile is taken, so that no carrier complains of unread bytes.
   pipe_.receive();
-  return pipe_.out() >= 0 || !lost_.empty() ? 0 : 1;
+  return pipe_.out() >= 0 || controller_lost_ ? 0 : 1;
 }
 
 void NodeAgent::wait() {
@@ -99,7 +99,7 @@ void NodeAgent::wait() {
   if (poll(watched, 4, wait_milliseconds()) < 0 && errno != EINTR) throw std::system_error(errno, std::generic_category(), "poll");
   if (watched[3].revents & (POLLHUP | POLLERR | POLLIN)) {
     keeper_.reset();
-    lose("keeper");
+    lose_keeper();
   }
 }
 
@@ -132,7 +132,7 @@ void NodeAgent::hear_controller() {
     // A controller that cannot be understood cannot be obeyed, nor told.
     fail(error.what());
   }
-  if (pipe_.ended()) lose("controller");
+  if (pipe_.ended()) lose_controller();
 }
 
 void NodeAgent::obey(const Message& message) {
@@ -298,7 +298,8 @@ void NodeAgent::follow_ranks() {
   }
   if (phase_ == Phase::running && all_told()) {
     phase_ = Phase::clearing;
-    for (const ProcessEntry& process : living_descendants(getpid())) signal_process(process, SIGTERM);
+    if (has_children())
+      for (const ProcessEntry& process : living_descendants(getpid())) signal_process(process, SIGTERM);
     clear_by_ = killing_ ? Clock::now() : Clock::now() + clearing_grace;
   }
 }
@@ -345,13 +346,13 @@ bool NodeAgent::all_told() const {
 
 void NodeAgent::keep_time() {
   const Clock::time_point now = Clock::now();
-  if (phase_ != Phase::done && job_.lease > 0 && lost_.empty() && now - heard_ > std::chrono::duration<double>(job_.lease)) lose("controller");
+  if (phase_ != Phase::done && job_.lease > 0 && !controller_lost_ && now - heard_ > std::chrono::duration<double>(job_.lease)) lose_controller();
   if (phase_ == Phase::running && kill_at_ && now >= *kill_at_) kill_ranks();
   if (phase_ == Phase::clearing) clear();
 }
 
 void NodeAgent::clear() {
-  if (!living_descendants(getpid()).empty() && Clock::now() < *clear_by_) return;
+  if (has_children() && Clock::now() < *clear_by_) return;
   finish();
 }
 
@@ -361,10 +362,10 @@ void NodeAgent::finish() {
     for (const ProcessEntry& process : left) done.left_behind.push_back(std::to_string(process.pid) + ' ' + process.name);
   };
   name(end_descendants(ending_limit));
-  if (!job_.run_id.empty()) name(end_processes_with_variable("FABRIC_RUN_ID=" + job_.run_id, ending_limit));
+  if ((keeper_lost_ || controller_lost_) && !job_.run_id.empty()) name(end_processes_with_variable("FABRIC_RUN_ID=" + job_.run_id, ending_limit));
   pipe_.send(done);
   phase_ = Phase::done;
-  if (lost_ == "controller" && identity_.node == 0) close_lost_run(job_.run_directory, "the controller was lost");
+  if (controller_lost_ && identity_.node == 0) close_lost_run(job_.run_directory, loss());
 }
 
 void NodeAgent::fail(const std::string& message) {
@@ -374,18 +375,25 @@ void NodeAgent::fail(const std::string& message) {
   else finish();
 }
 
-void NodeAgent::lose(const std::string& who) {
-  if (phase_ == Phase::done || !lost_.empty()) return;
-  lost_ = who;
-  if (who == "keeper") {
-    messages::Lost lost;
-    lost.nonce = identity_.nonce;
-    lost.who = who;
-    pipe_.send(lost);
-  } else if (pipe_.close_out(); !job_.run_directory.empty()) {
-    note_loss(job_.run_directory, identity_.node, "the controller was lost; the ranks of node " + std::to_string(identity_.node) + " are ended");
-  }
+void NodeAgent::lose_keeper() {
+  if (phase_ == Phase::done || std::exchange(keeper_lost_, true)) return;
+  messages::Lost lost;
+  lost.nonce = identity_.nonce;
+  lost.who = "keeper";
+  pipe_.send(lost);
   stop("TERM", failure_grace);
+}
+
+void NodeAgent::lose_controller() {
+  if (phase_ == Phase::done || std::exchange(controller_lost_, true)) return;
+  pipe_.close_out();
+  if (!job_.run_directory.empty()) note_loss(job_.run_directory, identity_.node, loss());
+  stop("TERM", failure_grace);
+}
+
+std::string NodeAgent::loss() const {
+  return std::string(keeper_lost_ ? "the keeper and the controller were lost" : "the controller was lost") + "; the ranks of node " +
+         std::to_string(identity_.node) + " were ended";
 }
 
 std::string NodeAgent::node_file(const std::string& name) const {

@@ -76,7 +76,9 @@ class NodeAgent {
   void clear();
   void finish();
   void fail(const std::string& message);
-  void lose(const std::string& who);
+  void lose_keeper();
+  void lose_controller();
+  std::string loss() const;
   bool all_told() const;
   std::string node_file(const std::string& name) const;
 
@@ -97,7 +99,8 @@ class NodeAgent {
   std::optional<Clock::time_point> kill_at_;
   std::optional<Clock::time_point> clear_by_;
   Clock::time_point heard_ = Clock::now();  // from the controller, last
-  std::string lost_;          // controller or keeper; empty: both are there
+  bool keeper_lost_ = false;
+  bool controller_lost_ = false;
 };
 
 }  // namespace fabric

@@ -94,6 +94,11 @@ std::optional<ProcessEntry> process_entry(pid_t pid) {
   return entry;
 }
 
+bool has_children() {
+  siginfo_t info;
+  return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 || errno != ECHILD;
+}
+
 std::vector<ProcessEntry> living_descendants(pid_t root) {
   std::multimap<pid_t, ProcessEntry> by_parent;
   each_pid([&](pid_t pid) {
@@ -136,7 +141,7 @@ void become_subreaper() {
 }
 
 std::vector<ProcessEntry> end_descendants(std::chrono::milliseconds limit) {
-  return end_all([] { return living_descendants(getpid()); }, limit);
+  return end_all([] { return has_children() ? living_descendants(getpid()) : std::vector<ProcessEntry>(); }, limit);
 }
 
 std::vector<ProcessEntry> end_processes_with_variable(const std::string& variable, std::chrono::milliseconds limit) {

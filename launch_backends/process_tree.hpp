@@ -25,6 +25,9 @@ std::optional<ProcessEntry> process_entry(pid_t pid);
 // All living descendants of root, parents first; root itself is not among them.
 std::vector<ProcessEntry> living_descendants(pid_t root);
 
+// Whether this process has children, zombies included. One that is a subreaper and has none has no descendants either.
+bool has_children();
+
 // Living processes that have exactly this NAME=value in the environment they were started with, as far as it may be read.
 std::vector<ProcessEntry> processes_with_variable(const std::string& variable);
 
