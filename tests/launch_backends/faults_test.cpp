@@ -64,7 +64,7 @@ const RankFault rank_faults[] = {
     {"each has left a daemon", {"daemon,sleep", "daemon,exit:3"}, {3, "failed", "rank 1 exited with code 3"}},
     {"a daemon is left at a good end", {"daemon,exit:0"}, {0, "finished", ""}},
     {"the other answers TERM with 0", {"orderly,sleep", "ms:50,exit:3"}, {3, "failed", "rank 1 exited with code 3"}},
-    {"a victim ends before its culprit", {"communication,exit:1", "deaf,ms:50,segfault"}, {139, "failed", "rank 1 was killed by signal 11"}},
+    {"a victim ends before its culprit", {"await-ready:1,communication,exit:1", "deaf,ready,ms:50,segfault"}, {139, "failed", "rank 1 was killed by signal 11"}},
     {"only a failure of communication", {"communication,exit:1", "exit:0"}, {1, "failed", "rank 0 exited with code 1: connection closed by peer"}},
     {"many ranks", {"sleep", "sleep", "sleep", "exit:7", "sleep", "sleep"}, {7, "failed", "rank 3 exited with code 7"}},
 };

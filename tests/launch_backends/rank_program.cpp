@@ -82,6 +82,7 @@ void act(const std::string& action) {
     getsockopt(std::atoi(variable("FABRIC_STORE_FD").c_str()), SOL_SOCKET, SO_ACCEPTCONN, &listening, &size);
     std::cout << "accepts " << listening << std::endl;
   }
+  else if (verb == "await-ready") while (access((variable("FABRIC_RUN_DIR") + "/ready-" + rest).c_str(), F_OK) != 0) usleep(1000);
   else if (verb == "await-stop-file") while (access(variable("FABRIC_STOP_FILE").c_str(), F_OK) != 0) usleep(5000);
   else std::cerr << "no action " << action << std::endl, _exit(99);
 }

@@ -1,0 +1,114 @@
+#include "launch_backends/bind_ranks.hpp"
+
+#include <boost/test/data/test_case.hpp>
+#include <boost/test/unit_test.hpp>
+
+namespace fabric::test {
+
+RankPlace place() {
+  RankPlace p;
+  p.main_address = "10.0.0.1";
+  p.main_port = 4711;
+  p.device_ids = {2, 0};
+  p.node_name = "n7";
+  p.rank = 5;
+  p.local_rank = 1;
+  p.node_rank = 2;
+  p.attempt = 3;
+  p.resume_path = "/run/checkpoints/step-9.safetensors";
+  p.role_address = "10.0.0.2";
+  p.run_id = "job/1";
+  p.run_directory = "/run";
+  p.events_file = "/run/nodes/2/rank-5.events.jsonl";
+  p.stop_file = "/run/nodes/2/stop";
+  p.store_fd = 3;
+  return p;
+}
+
+struct Row {
+  Binding binding;
+  std::string value;
+};
+std::ostream& operator<<(std::ostream& out, const Row& row) { return out << name_of(row.binding); }
+
+const Row rows[] = {
+    {Binding::main_address, "10.0.0.1"},
+    {Binding::main_port, "4711"},
+    {Binding::device_ids, "2,0"},
+    {Binding::node_name, "n7"},
+    {Binding::rank, "5"},
+    {Binding::local_rank, "1"},
+    {Binding::node_rank, "2"},
+    {Binding::attempt, "3"},
+    {Binding::resume_path, "/run/checkpoints/step-9.safetensors"},
+    {Binding::role_address, "10.0.0.2"},
+    {Binding::run_id, "job/1"},
+    {Binding::run_directory, "/run"},
+    {Binding::events_file, "/run/nodes/2/rank-5.events.jsonl"},
+    {Binding::stop_file, "/run/nodes/2/stop"},
+    {Binding::store_fd, "3"},
+};
+
+BOOST_DATA_TEST_CASE(each_placeholder_has_its_value, rows, row) {
+  BOOST_TEST(bind_text(Text(row.binding), place()).value() == row.value);
+  BOOST_TEST(bind_text(Text(row.binding, "/x"), place()).value() == row.value + "/x");
+}
+
+BOOST_AUTO_TEST_CASE(the_table_holds_every_placeholder) { BOOST_TEST(std::size(rows) == Names<Binding>::table.size()); }
+
+RankTemplate echo() {
+  RankTemplate rank;
+  rank.argv = {Text("echo"), Text(Binding::rank), Text("$HOME; rm -rf \"x\"")};
+  rank.env["RANK"] = Binding::rank;
+  rank.env["FABRIC_RESUME_FROM"] = Binding::resume_path;
+  rank.env["FABRIC_STORE_FD"] = Binding::store_fd;
+  rank.env["CUDA_VISIBLE_DEVICES"] = Binding::device_ids;
+  rank.env["FABRIC_PLAN"] = Text(Binding::run_directory, "/plan.json");
+  rank.scrub = {"RANK", "LT_*", "FABRIC_*", "SLURM_STEP_*"};
+  rank.cwd = Text("/data");
+  return rank;
+}
+
+BOOST_AUTO_TEST_CASE(inherited_variables_pass_except_those_of_other_launchers) {
+  const BoundRank bound = bind_rank(echo(), place(), {"HOME=/root", "RANK=9", "RANKS=9", "LT_DEVICES=4", "LT=1", "FABRIC_ATTEMPT=8", "SLURM_STEP_ID=0", "SLURM_JOB_ID=1", "EMPTY=", "EQUAL=a=b"});
+  const std::vector<std::string> expected = {"CUDA_VISIBLE_DEVICES=2,0", "EMPTY=", "EQUAL=a=b", "FABRIC_PLAN=/run/plan.json",
+                                             "FABRIC_RESUME_FROM=/run/checkpoints/step-9.safetensors", "FABRIC_STORE_FD=3", "HOME=/root", "LT=1",
+                                             "RANK=5", "RANKS=9", "SLURM_JOB_ID=1"};
+  BOOST_TEST(bound.env == expected, boost::test_tools::per_element());
+  const std::vector<std::string> argv = {"echo", "5", "$HOME; rm -rf \"x\""};
+  BOOST_TEST(bound.argv == argv, boost::test_tools::per_element());
+  BOOST_TEST(bound.cwd == "/data");
+}
+
+BOOST_AUTO_TEST_CASE(what_has_no_value_is_not_set_and_not_inherited) {
+  RankPlace first = place();
+  first.resume_path.reset();
+  first.store_fd.reset();
+  first.device_ids.clear();
+  RankTemplate rank = echo();
+  rank.argv.push_back(Binding::resume_path);
+  const BoundRank bound = bind_rank(rank, first, {"CUDA_VISIBLE_DEVICES=7", "FABRIC_RESUME_FROM=/stale", "HOME=/root"});
+  const std::vector<std::string> expected = {"FABRIC_PLAN=/run/plan.json", "HOME=/root", "RANK=5"};
+  BOOST_TEST(bound.env == expected, boost::test_tools::per_element());
+  BOOST_TEST(bound.argv.size() == 3u);
+}
+
+BOOST_AUTO_TEST_CASE(a_variable_given_twice_is_the_first) {
+  const BoundRank bound = bind_rank(echo(), place(), {"A=1", "A=2", "no variable", "=odd"});
+  BOOST_TEST(std::count(bound.env.begin(), bound.env.end(), "A=1") == 1);
+  BOOST_TEST(std::count(bound.env.begin(), bound.env.end(), "A=2") == 0);
+  BOOST_TEST(std::count(bound.env.begin(), bound.env.end(), "no variable") == 0);
+}
+
+BOOST_AUTO_TEST_CASE(scrubbing_is_reported_by_name) {
+  const std::vector<std::string> expected = {"FABRIC_ATTEMPT", "LT_DEVICES", "RANK"};
+  BOOST_TEST(scrubbed_names(echo(), {"RANK=9", "HOME=/", "LT_DEVICES=4", "FABRIC_ATTEMPT=8"}) == expected, boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(who_uses_a_placeholder) {
+  BOOST_TEST(uses(echo(), Binding::store_fd));
+  BOOST_TEST(uses(echo(), Binding::rank));
+  BOOST_TEST(!uses(echo(), Binding::main_port));
+}
+
+}  // namespace fabric::test
