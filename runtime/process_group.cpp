@@ -14,6 +14,7 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include "runtime/cuda/cuda_module.hpp"
 #include "runtime/failure.hpp"
 
 namespace fabric {
@@ -85,9 +86,10 @@ struct RankGroup::State {
   c10::intrusive_ptr<c10d::TCPStore> meeting_point;
   c10::intrusive_ptr<c10d::Store> store;
   c10::intrusive_ptr<c10d::ProcessGroup> group;
+  c10::intrusive_ptr<c10d::Backend> nccl;  // with CUDA
 };
 
-RankGroup::RankGroup(const RankEnvironment& place, at::Device, Duration timeout) : rank_(place.rank), size_(place.world_size) {
+RankGroup::RankGroup(const RankEnvironment& place, at::Device device, Duration timeout) : rank_(place.rank), size_(place.world_size) {
   if (size_ == 1) return;
   state_ = std::make_unique<State>();
   const int rank = static_cast<int>(rank_);
@@ -112,6 +114,11 @@ RankGroup::RankGroup(const RankEnvironment& place, at::Device, Duration timeout)
         c10::DeviceType::CPU, c10d::ProcessGroup::BackendType::GLOO,
         c10::make_intrusive<c10d::ProcessGroupGloo>(c10::make_intrusive<c10d::PrefixStore>("gloo", state_->store), rank, size, options));
     state_->group->setDefaultBackend(c10d::ProcessGroup::BackendType::GLOO);
+    if (device.is_cuda()) {
+      state_->nccl = make_nccl_backend(c10::make_intrusive<c10d::PrefixStore>("nccl", state_->store), rank, size, milliseconds(timeout));
+      state_->group->setBackend(c10::DeviceType::CUDA, c10d::ProcessGroup::BackendType::NCCL, state_->nccl);
+      state_->group->setDefaultBackend(c10d::ProcessGroup::BackendType::NCCL);
+    }
     state_->group->setGroupName("world");
   } catch (const Failure&) { throw; } catch (const std::exception& error) {
     peers_are_lost("the ranks did not meet at " + place.main_address + ':' + std::to_string(place.main_port), error);
@@ -138,6 +145,8 @@ const c10::intrusive_ptr<c10d::ProcessGroup>& RankGroup::handle() const { return
 void RankGroup::leave() {
   if (size_ == 1) return;
   try {
+    // In the same order on all ranks, and before CUDA's own teardown.
+    if (state_->nccl) state_->nccl->shutdown();
     c10d::Store& store = *state_->store;
     const std::vector<std::uint8_t> yes{'1'};
     if (store.add("leaving", 1) == size_) store.set("all are leaving", yes);

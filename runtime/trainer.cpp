@@ -10,6 +10,7 @@
 #include <ATen/ops/tensor.h>
 #include <c10/core/InferenceMode.h>
 
+#include "runtime/cuda/cuda_module.hpp"
 #include "runtime/data/batch_pipeline.hpp"
 #include "runtime/data/sampler.hpp"
 #include "runtime/failure.hpp"
@@ -109,9 +110,7 @@ class Trainer {
 };
 
 at::Device device_of(const Plan& plan, const RankEnvironment& place) {
-  // The agent shows a rank its own device alone, or all of the node's.
-  if (plan.job.accelerator == Accelerator::cuda) return at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(place.local_rank));
-  return at::Device(at::kCPU);
+  return plan.job.accelerator == Accelerator::cuda ? take_cuda_device(place.local_rank) : at::Device(at::kCPU);
 }
 
 Trainer::Trainer(const Plan& plan, const RankEnvironment& place, const StopRequest& stop, EventFile& events)

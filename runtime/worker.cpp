@@ -12,6 +12,7 @@
 #include <ATen/Parallel.h>
 #include <torch/csrc/api/include/torch/version.h>
 
+#include "runtime/cuda/cuda_module.hpp"
 #include "runtime/failure.hpp"
 #include "runtime/process_group.hpp"
 #include "runtime/trainer.hpp"
@@ -64,6 +65,7 @@ int work() {
                                             std::to_string(plan.world_size) + " ranks");
     const StopRequest stop(plan.job.stop.signal, place.stop_file);
     keep_freed_memory();
+    if (plan.job.accelerator == Accelerator::cuda) open_cuda_module();
     at::set_num_threads(static_cast<int>(plan.job.threads));
     at::set_num_interop_threads(1);
     train(plan, place, stop, *events);

@@ -327,6 +327,20 @@ BOOST_AUTO_TEST_CASE(an_environment_that_is_not_one) {
   BOOST_CHECK_EQUAL(first_error(run), "plan: WORLD_SIZE is 2, but the plan has 1 ranks");
 }
 
+BOOST_AUTO_TEST_CASE(cuda_where_there_is_none) {
+  if (std::filesystem::exists("/dev/nvidiactl")) {
+    BOOST_TEST_MESSAGE("this machine has a GPU: skipped");
+    return;
+  }
+  const DataSet data(64, 9);
+  const test::TemporaryFolder folder;
+  Plan plan = training_plan(data.path(), 1);
+  plan.job.accelerator = Accelerator::cuda;
+  WorkerRun run(folder.path(), plan);
+  BOOST_CHECK(run.run() == std::vector<int>{1});
+  BOOST_CHECK_MESSAGE(first_error(run).starts_with("device: "), first_error(run));
+}
+
 BOOST_AUTO_TEST_CASE(a_plan_that_trains_nothing) {
   const test::TemporaryFolder folder;
   Plan plan = training_plan("/nowhere", 1);
