@@ -61,7 +61,10 @@ std::vector<ProcessEntry> end_all(Find&& find, std::chrono::milliseconds limit) 
   for (;;) {
     reap();
     std::vector<ProcessEntry> left = find();
-    if (left.empty() || Clock::now() >= deadline) return left;
+    if (left.empty() || Clock::now() >= deadline) {
+      reap();  // what ended since, or fell to this process just now
+      return left;
+    }
     for (const ProcessEntry& process : left) signal_process(process, SIGKILL);
     // Death takes the kernel a moment, longer where much memory is given back; each round also finds what was forked meanwhile.
     usleep(pause);
