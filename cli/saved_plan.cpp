@@ -27,7 +27,7 @@ void refuse(Diagnostics& diagnostics, std::string code, std::string message, std
 
 std::optional<Saved> load(const std::string& name, const std::string& text, Compilation& c) {
   const std::uint32_t source = c.sources.add({name, text, Source::Kind::file});
-  const std::optional<Value> document = read_json(c.sources, source, nullptr, c.diagnostics);
+  const std::optional<Value> document = read_json(c.sources, source, nullptr, c.diagnostics, LargeIntegers::canonical);
   if (!document) return std::nullopt;
   const Value* id = document->find("plan_id");
   const Value* plan = document->find("plan");

@@ -103,6 +103,8 @@ constexpr void for_each_field(Visit&& visit) {
 }
 
 [[noreturn]] inline void binding_fails(const Path& path, std::string_view wanted, const Value& got) {
+  // null is also what an absent field reads as.
+  if (got.is_null()) throw BindingError(path, std::string(wanted) + " is missing here");
   throw BindingError(path, "expected " + std::string(wanted) + ", found " + std::string(kind_name(got.kind())));
 }
 

@@ -42,7 +42,7 @@ bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
 
 class Reader {
  public:
-  explicit Reader(std::string_view text, bool ours = false) : text_(text), ours_(ours) {}
+  Reader(std::string_view text, LargeIntegers large) : text_(text), large_(large) {}
 
   // The value, if there were no errors.
   std::optional<Value> read(Places* places) {
@@ -361,14 +361,14 @@ class Reader {
     const std::string_view token = text_.substr(place.begin, place.end - place.begin);
     if (token.size() > 1 && token[0] == '-' && is_letter(token[1])) return unexpected("a value");
     at_ = place.end;
-    std::variant<Value, JsonNumberError> number = read_json_number(token, ours_);
+    std::variant<Value, JsonNumberError> number = read_json_number(token, large_);
     if (const JsonNumberError* error = std::get_if<JsonNumberError>(&number)) return report(error->code, error->message, place, error->help);
     value = std::get<Value>(std::move(number));
     return true;
   }
 
   std::string_view text_;
-  bool ours_;
+  LargeIntegers large_;
   std::size_t at_ = 0;
   std::vector<std::size_t> open_;  // where the brackets stand that are open
   std::vector<JsonError> errors_;
@@ -392,10 +392,10 @@ void put_places(SourceMap& map, std::uint32_t source, const Path& path, const Va
 
 }  // namespace
 
-std::optional<Value> read_json(const Sources& sources, std::uint32_t source, SourceMap* map, Diagnostics& diagnostics) {
+std::optional<Value> read_json(const Sources& sources, std::uint32_t source, SourceMap* map, Diagnostics& diagnostics, LargeIntegers large) {
   const std::string& text = sources[source].text;
   assert(text.size() <= std::numeric_limits<std::uint32_t>::max());
-  Reader reader(text);
+  Reader reader(text, large);
   Places places;
   std::optional<Value> value = reader.read(map ? &places : nullptr);
   const auto span = [&](Bytes b) { return Span{source, static_cast<std::uint32_t>(b.begin), static_cast<std::uint32_t>(b.end)}; };
@@ -408,8 +408,8 @@ std::optional<Value> read_json(const Sources& sources, std::uint32_t source, Sou
   return value;
 }
 
-std::optional<Value> read_json(std::string_view text, std::string* why) {
-  Reader reader(text, true);
+std::optional<Value> read_json(std::string_view text, std::string* why, LargeIntegers large) {
+  Reader reader(text, large);
   std::optional<Value> value = reader.read(nullptr);
   if (!value && why) *why = reader.errors().front().message + " (byte " + std::to_string(reader.errors().front().at.begin) + ')';
   return value;

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "schema/diagnostic.hpp"
+#include "schema/json_number.hpp"
 #include "schema/json_write.hpp"
 #include "schema/value.hpp"
 
@@ -18,10 +19,11 @@ constexpr std::size_t json_depth_limit = 200;
 
 // Reads sources[source].text. The place of each value and of its key is put into map, if given. On errors answers nullopt, leaves map
 // alone and adds a diagnostic (FAB03xx) with its exact span for each: reading goes on where it is plain what was meant.
-std::optional<Value> read_json(const Sources& sources, std::uint32_t source, SourceMap* map, Diagnostics& diagnostics);
+std::optional<Value> read_json(const Sources& sources, std::uint32_t source, SourceMap* map, Diagnostics& diagnostics,
+                               LargeIntegers large = LargeIntegers::refused);
 
 // For texts of our own (frames, events, plans between processes): the value, or nullopt and why. It takes every text that
 // canonical_json writes: 1e20, which is written without an exponent, comes back as a real.
-std::optional<Value> read_json(std::string_view text, std::string* why = nullptr);
+std::optional<Value> read_json(std::string_view text, std::string* why = nullptr, LargeIntegers large = LargeIntegers::canonical);
 
 }  // namespace fabric

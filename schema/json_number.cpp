@@ -55,7 +55,7 @@ bool is_too_large(std::string_view token) {
 
 }  // namespace
 
-std::variant<Value, JsonNumberError> read_json_number(std::string_view token, bool canonical) {
+std::variant<Value, JsonNumberError> read_json_number(std::string_view token, LargeIntegers large) {
   if (const auto error = malformed(token)) return *error;
   const char *begin = token.data(), *end = begin + token.size();
   const bool whole = token.find_first_of(".eE") == std::string_view::npos;
@@ -63,7 +63,8 @@ std::variant<Value, JsonNumberError> read_json_number(std::string_view token, bo
 
   double real = 0;
   const bool fits = std::from_chars(begin, end, real).ec == std::errc{};
-  if (whole && !(canonical && fits && canonical_json(Value(real)) == token))
+  const bool taken = large == LargeIntegers::doubles || (large == LargeIntegers::canonical && fits && canonical_json(Value(real)) == token);
+  if (whole && !taken)
     return JsonNumberError{"FAB0313", "the integer does not fit into 64 bits", "write it as a string, or as a real number with `.0`"};
   if (fits) return Value(real);
   if (is_too_large(token)) return JsonNumberError{"FAB0314", "the number is beyond the range of a double", "the largest is about 1.8e308"};

@@ -8,14 +8,20 @@
 
 namespace fabric {
 
+// What becomes of an integer beyond 64 bits.
+enum class LargeIntegers {
+  refused,    // in what a user writes, where digits would be lost in silence
+  canonical,  // a double, if it is just what canonical_json writes for that double: ECMAScript's form has no exponent below 1e21
+  doubles,    // a double: whoever wrote the text has no other numbers
+};
+
 struct JsonNumberError {
   const char* code;
   const char* message;
   const char* help;
 };
 
-// token is all that stands together, and begins with a digit or a minus. With canonical, an integer beyond 64 bits is taken if it is
-// what canonical_json writes for a double: ECMAScript's form has no exponent below 1e21.
-std::variant<Value, JsonNumberError> read_json_number(std::string_view token, bool canonical);
+// token is all that stands together, and begins with a digit or a minus.
+std::variant<Value, JsonNumberError> read_json_number(std::string_view token, LargeIntegers large);
 
 }  // namespace fabric

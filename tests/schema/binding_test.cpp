@@ -70,7 +70,7 @@ BOOST_AUTO_TEST_CASE(what_does_not_fit_is_refused_at_its_place) {
   const Row rows[] = {
       {"", "[]", "the document: expected a map, found a list"},
       {"flag", "1", "flag: expected a boolean, found an integer"},
-      {"flag", "null", "flag: expected a boolean, found null"},
+      {"flag", "null", "flag: a boolean is missing here"},
       {"real", "\"1\"", "real: expected a number, found a string"},
       {"real", "true", "real: expected a number, found a boolean"},
       {"colour", "\"blue\"", "colour: unknown word 'blue'"},
@@ -81,11 +81,11 @@ BOOST_AUTO_TEST_CASE(what_does_not_fit_is_refused_at_its_place) {
       {"list", "[{\"n\": 1.5}]", "list[0].n: expected an integer, found a number"},
       {"list", "[{\"n\": 1e19}]", "list[0].n: expected an integer, found a number"},
       {"list", "[{\"n\": 1, \"note\": 2}]", "list[0].note: expected a string, found an integer"},
-      {"list", "[{}]", "list[0].n: expected an integer, found null"},
+      {"list", "[{}]", "list[0].n: an integer is missing here"},
       {"by_name", "[]", "by_name: expected a map, found a list"},
       {"by_name", "{\"a.b\": {\"n\": \"x\"}}", "by_name.\"a.b\".n: expected an integer, found a string"},
       {"count", "\"Auto\"", "count: expected an integer, found a string"},
-      {"count", "null", "count: expected an integer, found null"},
+      {"count", "null", "count: an integer is missing here"},
       {"maybe", "\"blue\"", "maybe: unknown word 'blue'"},
   };
   for (const Row& row : rows) {
