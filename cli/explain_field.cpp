@@ -111,9 +111,8 @@ std::string example_value(const Value& schema) {
   return "TEXT";
 }
 
-std::string example(const FieldNames& field, const Value& schema) {
+std::string example(const FieldNames& field, const Value& schema, std::string indent) {
   std::string text;
-  std::string indent = "    ";
   for (std::size_t i = 0; i < field.size(); ++i) {
     text += indent + field[i] + ':';
     if (i + 1 < field.size()) text += '\n';
@@ -136,6 +135,41 @@ void collect(const Value& schema, const FieldNames& at, std::vector<FieldNames>&
     out.push_back(below);
     collect(m.value, below, out);
   }
+}
+
+// What there is to know of a field besides its description: (type, number), (default, 0.001) ...
+std::vector<std::pair<std::string, std::string>> facts_of(const FieldNames& field) {
+  const Value& schema = *field_schema(field);
+  Demand demand;
+  gather(schema, demand);
+  std::vector<std::pair<std::string, std::string>> facts;
+  const auto row = [&](std::string_view what, std::string value) { facts.emplace_back(what, std::move(value)); };
+  row("type", type_text(schema));
+  if (!demand.choices.empty() && !field_properties(schema)) row("choices", joined(demand.choices));
+  if (const Value* aliases = schema.find("x-aliases")) {
+    std::vector<std::string> words;
+    for (const Member& m : aliases->as_object()) words.push_back(m.key + " for " + plain(m.value));
+    row("also", joined(words));
+  }
+  if (!demand.unit.empty() && demand.unit != "duration" && demand.unit != "interval" && demand.unit != "path" && demand.unit != "devices")
+    row("unit", demand.unit);
+  const Value* preset = schema.find("default");
+  row("default", preset && !preset->is_object() ? plain(*preset) : field_properties(schema) ? "that of its fields" : "none");
+  if (may_be_auto(schema)) row("auto", "may be `auto`: then fabric chooses, and `fabric plan` says why");
+  if (const Value* shorter = schema.find("x-short")) row("short form", fmt::format("{}: X stands for {}: {{{}: X}}", field.back(), field.back(), shorter->as_string()));
+  if (const Value* shorter = schema.find("x-short-list"))
+    row("short form", fmt::format("{}: [...] stands for {}: {{{}: [...]}}", field.back(), field.back(), shorter->as_string()));
+  if (const Value* later = schema.find("x-later")) {
+    std::vector<std::string> words;
+    for (const Value& v : later->as_array()) add(words, plain(v));
+    row("not yet", joined(words));
+  }
+  if (const Value* properties = field_properties(schema)) {
+    std::vector<std::string> names;
+    for (const Member& m : properties->as_object()) names.push_back(m.key);
+    row("fields", joined(names));
+  }
+  return facts;
 }
 
 std::string first_sentence(const std::string& text) {
@@ -174,39 +208,25 @@ std::string explain_field(const FieldNames& field, const Terminal& terminal) {
   std::string text = terminal.paint(Style::strong, dotted(field)) + "\n\n";
   for (const std::string& line : wrapped(description(schema), std::min<std::size_t>(terminal.width, 100) - 2)) text += "  " + line + '\n';
   text += '\n';
-
-  Demand demand;
-  gather(schema, demand);
   std::vector<std::vector<std::string>> rows;
-  const auto row = [&](std::string_view what, std::string value) { rows.push_back({terminal.paint(Style::faint, what), std::move(value)}); };
-  row("type", type_text(schema));
-  if (!demand.choices.empty() && !field_properties(schema)) row("choices", joined(demand.choices));
-  if (const Value* aliases = schema.find("x-aliases")) {
-    std::vector<std::string> words;
-    for (const Member& m : aliases->as_object()) words.push_back(m.key + " for " + plain(m.value));
-    row("also", joined(words));
-  }
-  if (!demand.unit.empty() && demand.unit != "duration" && demand.unit != "interval" && demand.unit != "path" && demand.unit != "devices")
-    row("unit", demand.unit);
-  const Value* preset = schema.find("default");
-  row("default", preset && !preset->is_object() ? plain(*preset) : field_properties(schema) ? "that of its fields" : "none");
-  if (may_be_auto(schema)) row("auto", "may be `auto`: then fabric chooses, and `fabric plan` says why");
-  if (const Value* shorter = schema.find("x-short")) row("short form", fmt::format("{}: X stands for {}: {{{}: X}}", field.back(), field.back(), shorter->as_string()));
-  if (const Value* shorter = schema.find("x-short-list"))
-    row("short form", fmt::format("{}: [...] stands for {}: {{{}: [...]}}", field.back(), field.back(), shorter->as_string()));
-  if (const Value* later = schema.find("x-later")) {
-    std::vector<std::string> words;
-    for (const Value& v : later->as_array()) add(words, plain(v));
-    row("not yet", joined(words));
-  }
-  if (const Value* properties = field_properties(schema)) {
-    std::vector<std::string> names;
-    for (const Member& m : properties->as_object()) names.push_back(m.key);
-    row("fields", joined(names));
-  }
+  for (const auto& [what, value] : facts_of(field)) rows.push_back({terminal.paint(Style::faint, what), value});
   text += table(rows, 2, terminal.width);
-  text += '\n' + terminal.paint(Style::faint, "  In a job") + '\n' + example(field, schema);
+  text += '\n' + terminal.paint(Style::faint, "  In a job") + '\n' + example(field, schema, "    ");
   if (!field_properties(schema)) text += '\n' + terminal.paint(Style::faint, "  On the command line") + fmt::format("\n    --set {}={}\n", dotted(field), example_value(schema));
+  return text;
+}
+
+std::string fields_page() {
+  std::string text =
+      "# The job file\n\n"
+      "Every field of a job, as `fabric explain FIELD` tells it. This page is written by `fabric explain --markdown` from\n"
+      "`schema/job.schema.json`, and a test holds it to that.\n";
+  for (const FieldNames& field : all_fields()) {
+    const Value& schema = *field_schema(field);
+    text += '\n' + std::string(std::min<std::size_t>(field.size() + 1, 4), '#') + " `" + dotted(field) + "`\n\n" + description(schema) + "\n\n";
+    for (const auto& [what, value] : facts_of(field)) text += "- " + what + ": " + (what == "default" ? '`' + value + '`' : value) + '\n';
+    text += "\n```yaml\n" + example(field, schema, "") + "```\n";
+  }
   return text;
 }
 

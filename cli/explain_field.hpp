@@ -23,6 +23,9 @@ std::string explain_field(const FieldNames& field, const Terminal& terminal);
 // All fields as a tree, a line each.
 std::string fields_tree(const Terminal& terminal);
 
+// All of this of all fields, as a Markdown page.
+std::string fields_page();
+
 std::string dotted(const FieldNames& field);
 
 }  // namespace fabric

@@ -84,7 +84,7 @@ int main(int argc, char** argv) {
   // What fabric starts as its own child speaks a protocol and has no options to read.
   const std::string_view name = argc > 1 ? argv[1] : "";
   if (name == "agent") return fabric::agent_main(argc - 1, argv + 1);
-  if (name == "jsonnet-child") return fabric::jsonnet_child_main();
+  if (name == "jsonnet-child") return fabric::jsonnet_child_main(argc > 2 ? argv[2] : fabric::default_libjsonnet);
   try {
     return fabric::dispatch(std::vector<std::string>(argv + 1, argv + argc));
   } catch (const std::exception& error) {

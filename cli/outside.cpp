@@ -39,18 +39,20 @@ std::string real_path(const std::string& path) {
 JsonnetResult evaluate_jsonnet(const std::string& self, const JsonnetProgram& program) {
   constexpr std::size_t output_limit = std::size_t{64} << 20;
   constexpr std::chrono::seconds time_limit{30};
+  const char* library = std::getenv("FABRIC_LIBJSONNET");
   ProcessStart start;
-  start.argv = {self, "jsonnet-child"};
+  start.argv = {self, "jsonnet-child", library && *library ? library : default_libjsonnet};
   start.cwd = "/";
   const ProgramResult child = run_program(std::move(start), encode_jsonnet_program(program), output_limit, time_limit);
   JsonnetResult result;
+  result.help = "look for a loop without end, or for a value or an import that is too large";
   if (child.timed_out) {
-    result.refusal = "it took longer than 30 s";
+    result.refusal = "it took longer than " + std::to_string(time_limit.count()) + " s";
   } else if (child.too_much_output) {
     result.refusal = "its result is larger than 64 MiB";
   } else if (!child.status.good()) {
-    const bool memory = child.status.by_signal || child.errors.find("bad_alloc") != std::string::npos;
-    result.refusal = "it " + child.status.str() + (memory ? ": out of memory, stack or time" : "");
+    result.refusal = child.status.by_signal ? why_jsonnet_ended(child.status.number) : "";
+    if (result.refusal.empty()) result.refusal = "its evaluation " + child.status.str();
   } else if (std::optional<JsonnetResult> decoded = decode_jsonnet_result(child.output)) {
     return *decoded;
   } else {

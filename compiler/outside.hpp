@@ -28,6 +28,7 @@ struct JsonnetResult {
   std::optional<std::string> json;
   std::string error;    // libjsonnet's own text: STATIC ERROR: file:1:2: ...
   std::string refusal;  // the evaluation itself was not possible or was ended: no library, out of time, out of memory
+  std::string help;     // the way out of a refusal
 };
 
 struct Outside {

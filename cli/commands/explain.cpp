@@ -8,6 +8,10 @@
 namespace fabric {
 namespace {
 
+constexpr Option options[] = {
+    {"--markdown", "", "All fields, as the page docs/job-file.md."},
+};
+
 constexpr Example examples[] = {
     {"fabric explain", "all fields of a job, as a tree"},
     {"fabric explain train.batch_size", "one field; `batch_size` is enough where only one has that name"},
@@ -56,6 +60,11 @@ UsageError unknown(const std::string& asked) {
 int run(const Invocation& invocation) {
   const Terminal& out = invocation.console.out;
   const std::optional<std::string>& asked = invocation.arguments.operand;
+  if (invocation.arguments.has("markdown")) {
+    if (asked) throw UsageError("--markdown writes all fields, and `" + *asked + "` is one", "leave one of them out");
+    out.write(fields_page());
+    return exit_with(ExitCode::success);
+  }
   if (!asked) {
     out.write(fields_tree(out));
     return exit_with(ExitCode::success);
@@ -81,7 +90,7 @@ const Command explain_command{
     .about = "Shows what the job schema says of a field: what it is for, its type, unit, default and choices, what `auto` does, and an example. "
              "Of an error code it says what is wrong and how it is mended.",
     .operand = Operand{"FIELD|CODE", "a field, such as train.optimizer.lr, or a code, such as FAB2003", false},
-    .options = {},
+    .options = options,
     .examples = examples,
     .run = run,
 };

@@ -38,23 +38,23 @@ void warn_of_large_integers(const std::string& text, std::uint32_t source, Diagn
 std::optional<Value> read_jsonnet(Sources& sources, std::uint32_t source, const std::string& path, const Outside& outside, SourceMap& origins,
                                   std::vector<Input>& inputs, Diagnostics& diagnostics) {
   if (!check_source_text(sources, source, 0, diagnostics)) return std::nullopt;
-  JsonnetProgram program;
-  if (!gather_jsonnet(sources, source, path, outside, program, inputs, diagnostics)) return std::nullopt;
-  const JsonnetResult result = outside.evaluate_jsonnet(program);
+  const std::optional<GatheredJsonnet> gathered = gather_jsonnet(sources, source, path, outside, inputs, diagnostics);
+  if (!gathered) return std::nullopt;
+  const JsonnetResult result = outside.evaluate_jsonnet(gathered->program);
   if (!result.refusal.empty()) {
     diagnostics.add({.code = "FAB1010",
                      .message = "the Jsonnet program could not be evaluated: " + result.refusal,
                      .at = Span{source, 0, static_cast<std::uint32_t>(std::min(sources[source].text.find('\n'), sources[source].text.size()))},
                      .label = "this program",
-                     .help = "look for an endless loop or an import that is too large; libjsonnet is Debian's package libjsonnet0"});
+                     .help = result.help});
     return std::nullopt;
   }
   if (!result.error.empty()) {
-    diagnostics.add(explain_jsonnet_error(result.error, program, sources, source, outside.working_directory));
+    diagnostics.add(explain_jsonnet_error(result.error, *gathered));
     return std::nullopt;
   }
   std::string why;
-  std::optional<Value> value = read_json(result.json.value_or(""), &why);
+  std::optional<Value> value = read_json(result.json.value_or(""), &why, LargeIntegers::doubles);
   if (!value) {
     diagnostics.add({.code = "FAB1012", .message = "the program's result cannot be used: " + why, .at = Span{source, 0, 1}, .label = "this program",
                      .help = "numbers must be finite and nesting at most 200 deep"});

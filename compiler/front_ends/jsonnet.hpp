@@ -20,9 +20,14 @@ namespace fabric {
 std::optional<Value> read_jsonnet(Sources& sources, std::uint32_t source, const std::string& path, const Outside& outside, SourceMap& origins,
                                   std::vector<Input>& inputs, Diagnostics& diagnostics);
 
-// The child: reads a bundle from stdin, evaluates it with libjsonnet, writes the result to stdout. The main of the hidden
-// subcommand `fabric jsonnet-child`.
-int jsonnet_child_main();
+// The child: reads a bundle from stdin, evaluates it with the libjsonnet at that path or of that name, writes the result to stdout. The
+// main of the hidden subcommand `fabric jsonnet-child LIBRARY`. Its own limits end it: memory, CPU time, stack, files.
+int jsonnet_child_main(const char* library);
+
+constexpr const char* default_libjsonnet = "libjsonnet.so.0";
+
+// Why a child that did not end well did not, in words; signal: the one that ended it, 0 if none did.
+std::string why_jsonnet_ended(int signal);
 
 // The bundle and the result as they cross the pipe.
 std::string encode_jsonnet_program(const JsonnetProgram& program);

@@ -1,9 +1,10 @@
 // The only door to libjsonnet, which is opened at run time: a login node may lack it, and nothing but a .jsonnet file asks for it.
 #include <dlfcn.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <cstdio>
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -68,8 +69,8 @@ int import_since_19(void* context, const char* base, const char* name, char** fo
   return 0;
 }
 
-bool open_library(Library& library) {
-  void* handle = dlopen("libjsonnet.so.0", RTLD_NOW | RTLD_LOCAL);
+bool open_library(const char* file, Library& library) {
+  void* handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
   if (!handle) return false;
   const auto symbol = [&](auto& function, const char* name) {
     function = reinterpret_cast<std::decay_t<decltype(function)>>(dlsym(handle, name));
@@ -80,20 +81,29 @@ bool open_library(Library& library) {
          symbol(library.version, "jsonnet_version");
 }
 
+constexpr rlim_t memory_limit_mib = 512;
+constexpr rlim_t cpu_limit_seconds = 5;
+constexpr rlim_t stack_limit_mib = 64;
+
 // A program may be endless, or grow without end; the limits of this process end it. The wall clock is the parent's.
 void limit_resources() {
-  const auto limit = [](auto resource, rlim_t value) {
+  const auto limit = [](auto resource, rlim_t soft, rlim_t hard) {
     rlimit now{};
     getrlimit(resource, &now);
-    const rlim_t bounded = now.rlim_max == RLIM_INFINITY ? value : std::min(value, now.rlim_max);
-    const rlimit next{bounded, resource == RLIMIT_STACK ? now.rlim_max : bounded};
+    const rlimit next{std::min(soft, now.rlim_max), std::min(hard, now.rlim_max)};
     setrlimit(resource, &next);
   };
-  limit(RLIMIT_AS, rlim_t{512} << 20);
-  limit(RLIMIT_CPU, 5);
-  limit(RLIMIT_STACK, rlim_t{64} << 20);
-  limit(RLIMIT_CORE, 0);
-  limit(RLIMIT_FSIZE, 0);
+#ifndef __SANITIZE_ADDRESS__
+  // The address sanitizer reserves far more.
+  limit(RLIMIT_AS, memory_limit_mib << 20, memory_limit_mib << 20);
+#endif
+  // At the soft limit SIGXCPU says why.
+  limit(RLIMIT_CPU, cpu_limit_seconds, cpu_limit_seconds + 1);
+  limit(RLIMIT_STACK, stack_limit_mib << 20, RLIM_INFINITY);
+  limit(RLIMIT_CORE, 0, 0);
+  limit(RLIMIT_FSIZE, 0, 0);
+  // No file is opened from here on.
+  limit(RLIMIT_NOFILE, 3, 3);
 }
 
 std::string read_all(int fd) {
@@ -143,15 +153,30 @@ std::optional<JsonnetResult> decode_jsonnet_result(const std::string& bytes) {
   if (const Value* json = value->find("json")) result.json = json->as_string();
   if (const Value* error = value->find("error")) result.error = error->as_string();
   if (const Value* refusal = value->find("refusal")) result.refusal = refusal->as_string();
+  if (const Value* missing = value->find("missing")) {
+    result.refusal = missing->as_string() + " cannot be opened";
+    result.help = "install libjsonnet (Debian: apt-get install libjsonnet0), name its file in FABRIC_LIBJSONNET, or write the job in YAML";
+  }
   return result;
 }
 
-int jsonnet_child_main() {
+std::string why_jsonnet_ended(int signal) {
+  switch (signal) {
+    case SIGXCPU:
+    case SIGKILL: return "it took more than " + std::to_string(cpu_limit_seconds) + " s of CPU time";
+    case SIGABRT: return "it needed more than " + std::to_string(memory_limit_mib) + " MiB of memory";
+    case SIGSEGV:
+    case SIGBUS: return "its brackets or operators nest too deeply";
+    default: return "";
+  }
+}
+
+int jsonnet_child_main(const char* library) {
   const std::optional<Value> request = read_json(read_all(STDIN_FILENO));
   if (!request) return answer("refusal", "the bundle could not be read");
-  limit_resources();
   Bundle bundle;
-  if (!open_library(bundle.library)) return answer("refusal", "libjsonnet.so.0 is not installed (Debian: apt-get install libjsonnet0)");
+  if (!open_library(library, bundle.library)) return answer("missing", library);
+  limit_resources();
   for (const Value& file : request->find("files")->as_array())
     bundle.files.emplace_back(file.as_array()[0].as_string(), file.as_array()[1].as_string());
   for (const Value& import : request->find("imports")->as_array()) {

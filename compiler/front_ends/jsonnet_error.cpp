@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <charconv>
-#include <filesystem>
 
 #include "compiler/front_ends/jsonnet_parts.hpp"
 
@@ -70,17 +69,11 @@ std::optional<Located> locate(std::string_view text, const JsonnetProgram& progr
 
 }  // namespace
 
-Diagnostic explain_jsonnet_error(const std::string& error, const JsonnetProgram& program, Sources& sources, std::uint32_t main_source,
-                                 const std::string& working_directory) {
+Diagnostic explain_jsonnet_error(const std::string& error, const GatheredJsonnet& gathered) {
+  const JsonnetProgram& program = gathered.program;
   Diagnostic d{.code = "FAB1011", .label = "here", .help = "mend the program; `jsonnet FILE` shows what it gives"};
-  std::vector<std::optional<std::uint32_t>> ids(program.files.size());
-  ids[0] = main_source;
   const auto span = [&](const Located& at) {
-    if (!ids[at.file]) {
-      const auto& [path, text] = program.files[at.file];
-      ids[at.file] = sources.add({std::filesystem::path(path).lexically_proximate(working_directory).string(), text});
-    }
-    return Span{*ids[at.file], static_cast<std::uint32_t>(at.begin), static_cast<std::uint32_t>(at.end)};
+    return Span{gathered.sources[at.file], static_cast<std::uint32_t>(at.begin), static_cast<std::uint32_t>(at.end)};
   };
 
   std::string_view text = error;
@@ -107,7 +100,7 @@ Diagnostic explain_jsonnet_error(const std::string& error, const JsonnetProgram&
     if (seen.size() == 1) d.at = where;
     else if (seen.size() <= 5) d.notes.push_back({at->rest.empty() ? "evaluated from here" : "in " + at->rest, where});
   }
-  if (!d.at.span) d.at = Span{main_source, 0, 1};
+  if (!d.at.span) d.at = Span{gathered.sources[0], 0, 1};
   return d;
 }
 

@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <cctype>
-#include <cstring>
 #include <filesystem>
 
 #include "compiler/front_ends/jsonnet_parts.hpp"
+#include "compiler/front_ends/source_text.hpp"
 #include "schema/sha256.hpp"
 
 namespace fabric {
@@ -20,7 +20,7 @@ std::vector<JsonnetToken> tokenize_jsonnet(std::string_view text) {
   std::vector<JsonnetToken> tokens;
   std::size_t i = 0;
   const auto push = [&](JsonnetToken::Kind kind, std::size_t begin, std::size_t end, std::string meaning) {
-    tokens.push_back({kind, static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end), std::move(meaning)});
+    tokens.push_back({kind, static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end), std::move(meaning), false});
   };
   while (i < text.size()) {
     const char c = text[i];
@@ -51,6 +51,7 @@ std::vector<JsonnetToken> tokenize_jsonnet(std::string_view text) {
       const std::size_t begin = i;
       const char quote = text[verbatim ? i + 1 : i];
       std::string meaning;
+      bool plain = true;
       for (i += verbatim ? 2 : 1;; ++i) {
         if (i >= text.size()) return tokens;
         if (text[i] == quote) {
@@ -58,11 +59,13 @@ std::vector<JsonnetToken> tokenize_jsonnet(std::string_view text) {
           else break;
         } else if (!verbatim && text[i] == '\\' && i + 1 < text.size()) {
           ++i;
+          plain = false;
         }
         meaning += text[i];
       }
       ++i;
       push(JsonnetToken::Kind::string, begin, i, std::move(meaning));
+      tokens.back().plain = plain;
     } else if (std::isdigit(static_cast<unsigned char>(c))) {
       const std::size_t begin = i;
       while (i < text.size() && (word_char(text[i]) || text[i] == '.' ||
@@ -81,37 +84,37 @@ std::vector<JsonnetToken> tokenize_jsonnet(std::string_view text) {
   return tokens;
 }
 
-bool gather_jsonnet(const Sources& sources, std::uint32_t source, const std::string& path, const Outside& outside, JsonnetProgram& program,
-                    std::vector<Input>& inputs, Diagnostics& diagnostics) {
+std::optional<GatheredJsonnet> gather_jsonnet(Sources& sources, std::uint32_t source, const std::string& path, const Outside& outside,
+                                              std::vector<Input>& inputs, Diagnostics& diagnostics) {
+  GatheredJsonnet gathered;
+  JsonnetProgram& program = gathered.program;
   const std::string real = outside.real_path(path);
   program.main = real.empty() ? path : real;
   program.files.emplace_back(program.main, sources[source].text);
+  gathered.sources.push_back(source);
   const std::string root = std::filesystem::path(program.main).parent_path().string();
   std::size_t bytes = sources[source].text.size();
   bool good = true;
+  std::vector<std::size_t> programs{0};  // files that are code; what importstr names is text
+  const auto be_program = [&](std::size_t file) {
+    if (std::find(programs.begin(), programs.end(), file) != programs.end()) return;
+    programs.push_back(file);
+    good &= check_source_text(sources, gathered.sources[file], 0, diagnostics);
+  };
 
-  for (std::size_t f = 0; f < program.files.size(); ++f) {
-    const auto [importer, text] = program.files[f];
+  for (std::size_t p = 0; p < programs.size(); ++p) {
+    const std::size_t f = programs[p];
+    const std::string importer = program.files[f].first;
     const std::string folder = std::filesystem::path(importer).parent_path().string();
     const auto refuse = [&](const char* code, std::string message, const JsonnetToken& at, std::string help) {
-      Diagnostic d{.code = code, .message = std::move(message), .label = "imported here", .help = std::move(help)};
-      if (f == 0) {
-        d.at = Span{source, at.begin, at.end};
-      } else {
-        const Position p = position_of(text, at.begin);
-        d.at = Span{source, 0, 0};
-        d.message += " (imported by " + importer + ':' + std::to_string(p.line) + ':' + std::to_string(p.column) + ')';
-        // The place in the main program is that of the first import.
-        for (const JsonnetToken& t : tokenize_jsonnet(sources[source].text))
-          if (t.text == "import" || t.text == "importstr") {
-            d.at = Span{source, t.begin, t.end};
-            break;
-          }
-      }
-      diagnostics.add(std::move(d));
+      diagnostics.add({.code = code,
+                       .message = std::move(message),
+                       .at = Span{gathered.sources[f], at.begin, at.end},
+                       .label = "imported here",
+                       .help = std::move(help)});
       good = false;
     };
-    const std::vector<JsonnetToken> tokens = tokenize_jsonnet(text);
+    const std::vector<JsonnetToken> tokens = tokenize_jsonnet(program.files[f].second);
     for (std::size_t t = 0; t + 1 < tokens.size(); ++t) {
       if (tokens[t].kind != JsonnetToken::Kind::word || !tokens[t].text.starts_with("import")) continue;
       if (tokens[t].text != "import" && tokens[t].text != "importstr" && tokens[t].text != "importbin") continue;
@@ -144,16 +147,24 @@ bool gather_jsonnet(const Sources& sources, std::uint32_t source, const std::str
         bytes += file.text->size();
         if (program.files.size() >= file_limit || bytes > byte_limit) {
           refuse("FAB1004", "the program imports more than " + std::to_string(file_limit) + " files or 64 MiB", name, "import less");
-          return false;
+          return std::nullopt;
         }
         inputs.push_back({found, sha256_hex(*file.text)});
         program.files.emplace_back(found, *file.text);
+        gathered.sources.push_back(
+            sources.add({std::filesystem::path(found).lexically_proximate(outside.working_directory).string(), *file.text}));
         known = program.files.end() - 1;
       }
-      program.imports.emplace_back(importer, name.text, static_cast<std::size_t>(known - program.files.begin()));
+      const std::size_t index = static_cast<std::size_t>(known - program.files.begin());
+      // libjsonnet before 0.19 would stop at a NUL without a word.
+      if (tokens[t].text == "importstr" && known->second.find('\0') != std::string::npos)
+        refuse("FAB1003", "the text `" + name.text + "` holds a NUL byte", name, "import text only");
+      program.imports.emplace_back(importer, name.text, index);
+      if (tokens[t].text == "import") be_program(index);
     }
   }
-  return good;
+  if (!good) return std::nullopt;
+  return gathered;
 }
 
 }  // namespace fabric

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstdlib>
 
 #include "compiler/front_ends/jsonnet_parts.hpp"
 
@@ -21,12 +22,30 @@ std::size_t after_group(const Tokens& tokens, std::size_t at) {
   return at;
 }
 
+// Whether a lone token is a literal of another value. A string with an escape or a block is not compared.
+bool says_otherwise(const JsonnetToken& token, const Value& value) {
+  switch (token.kind) {
+    case JsonnetToken::Kind::number: {
+      const double number = std::strtod(token.text.c_str(), nullptr);
+      return value.is_integer() ? static_cast<double>(value.as_integer()) != number : !value.is_real() || value.as_real() != number;
+    }
+    case JsonnetToken::Kind::word:
+      if (token.text == "true" || token.text == "false") return !value.is_bool() || value.as_bool() != (token.text == "true");
+      return token.text == "null" && !value.is_null();
+    case JsonnetToken::Kind::string: return !value.is_string() || (token.plain && value.as_string() != token.text);
+    case JsonnetToken::Kind::sign:
+    case JsonnetToken::Kind::end: break;
+  }
+  return false;
+}
+
 class Places {
  public:
   Places(const Tokens& tokens, std::uint32_t source, SourceMap& origins) : tokens_(tokens), source_(source), origins_(origins) {}
 
   // tokens [begin, end) are an expression that gave value at path. key: where its name stands.
   void expression(std::size_t begin, std::size_t end, const Value& value, const Path& path, std::optional<Span> key) {
+    if (end == begin + 1 && says_otherwise(tokens_[begin], value)) return;
     const Span span{source_, tokens_[begin].begin, tokens_[end - 1].end};
     origins_.set(path, Origin{key, span, false});
     if (opens(tokens_[begin]) && after_group(tokens_, begin) == end) {

@@ -70,13 +70,19 @@ Diagnostic nothing_written(std::uint32_t source, std::uint32_t begin) {
           .help = "begin with `fabric: 1`; `fabric explain` lists the fields"};
 }
 
-Diagnostic second_document(std::string_view text, std::uint32_t source, std::uint32_t at) {
+Diagnostic second_document(std::string_view text, std::uint32_t source, std::uint32_t at, bool option) {
   if (text.substr(at).starts_with("---"))
     return {.code = "FAB0105",
             .message = "a second document begins here, and a file holds one job",
             .at = Span{source, at, at + 3},
             .label = "second document",
             .help = "put it into a file of its own; variants of one job go into `profiles`"};
+  if (option)
+    return {.code = "FAB0127",
+            .message = "text follows the end of the value",
+            .at = first_line(text, source, at),
+            .label = "belongs to nothing",
+            .help = "remove it, or put the whole value into quotes"};
   return {.code = "FAB0133",
           .message = "text follows the end of the job",
           .at = first_line(text, source, at),
@@ -113,7 +119,7 @@ std::optional<Value> parse(const Sources& sources, std::uint32_t source, std::ui
     }
     tree.end_text();
   } catch (const YamlTree::GaveUp&) {
-    if (events.second_document) diagnostics.add(second_document(text, source, *events.second_document));
+    if (events.second_document) diagnostics.add(second_document(text, source, *events.second_document, sources[source].kind == Source::Kind::option));
     return std::nullopt;
   } catch (const YAML::Exception& error) {
     const std::uint32_t at = events.offset(error.mark);

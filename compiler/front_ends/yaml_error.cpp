@@ -69,6 +69,14 @@ class Explanation {
     return end > at ? ByteRange{at, end} : here();
   }
   ByteRange rest_of_line(std::uint32_t at) const { return {at, std::max(line_content(text_, at).end, std::min(at + 1, line_end(text_, at)))}; }
+  // The rest of a value: inside of brackets, up to what ends it there.
+  ByteRange rest_of_value(std::uint32_t at) const {
+    ByteRange rest = rest_of_line(at);
+    const std::string_view before = text_.substr(line_begin(text_, at), at - line_begin(text_, at));
+    if (innermost_bracket() || before.find_first_of("[{") != std::string_view::npos)
+      rest.end = static_cast<std::uint32_t>(std::min<std::size_t>(rest.end, text_.find_first_of(",]}", at + 1)));
+    return rest;
+  }
   bool first_on_line(std::uint32_t at) const { return line_content(text_, at).begin >= at; }
 
   Diagnostic quoting(const char* code, std::string message, ByteRange at, std::string label) const {
@@ -94,7 +102,10 @@ class Explanation {
   }
 
   Diagnostic escape() const {
-    for (std::uint32_t at = pending_; at < text_.size() && byte_at(at) == '"';) {
+    // yaml-cpp tells of no item of a flow collection before it has seen the end, so the quote may stand far behind what was read.
+    for (std::uint32_t at = pending_; at < text_.size() && at <= at_; ++at) {
+      const bool begins = at == pending_ || std::string_view(" \t\r\n,[{:").find(byte_at(at - 1)) != std::string_view::npos;
+      if (!begins || (byte_at(at) != '"' && byte_at(at) != '\'')) continue;
       const QuotedText quoted = read_quoted(text_, at);
       if (quoted.bad_escape) {
         const std::string written = slice(*quoted.bad_escape);
@@ -103,7 +114,7 @@ class Explanation {
         d.fix = Fix{span(*quoted.bad_escape), "\\" + written};
         return d;
       }
-      at = skip_blank(text_, quoted.end);
+      at = quoted.end - 1;
     }
     return make("FAB0128", "an escape that YAML does not know", here(), "here", "write \\\\ for a backslash, or put the text in single quotes");
   }
@@ -116,7 +127,7 @@ class Explanation {
   }
 
   Diagnostic nameless_alias() const {
-    const ByteRange line = rest_of_line(pending_);
+    const ByteRange line = rest_of_value(pending_);
     return quoting("FAB0137", "`" + std::string(1, byte_at(pending_)) + "` begins an " + (byte_at(pending_) == '*' ? "alias" : "anchor") +
                                   ", and no name follows it", line, "here");
   }
@@ -124,7 +135,7 @@ class Explanation {
   Diagnostic reserved_sign() const {
     const char sign = byte_at(at_);
     if (sign == '\t') return tab();
-    return quoting("FAB0129", std::string("no plain text can begin with ") + sign, rest_of_line(at_), "begins with " + std::string(1, sign));
+    return quoting("FAB0129", std::string("no plain text can begin with ") + sign, rest_of_value(at_), "begins with " + std::string(1, sign));
   }
 
   Diagnostic dash() const {

@@ -214,8 +214,12 @@ std::optional<std::string> with_colon(std::string_view written) {
   return std::string(written.substr(0, end)) + ": " + std::string(written.substr(end + 1));
 }
 
-std::optional<FlowExcess> find_flow_excess(std::string_view text, std::uint32_t begin, std::size_t depth_limit, std::size_t item_limit) {
-  std::size_t depth = 0, items = 0;
+namespace {
+
+// Calls see(i, depth before i) for every byte of a flow collection that is neither blank nor in a comment or quotes, until see says stop.
+template <class See>
+void scan_flow(std::string_view text, std::uint32_t begin, See&& see) {
+  std::size_t depth = 0;
   char before = '\n';  // the last byte that is not blank
   for (std::uint32_t i = begin; i < text.size(); ++i) {
     const char c = text[i];
@@ -225,19 +229,33 @@ std::optional<FlowExcess> find_flow_excess(std::string_view text, std::uint32_t 
       i = line_end(text, i) - 1;
       continue;
     }
-    if ((c == '"' || c == '\'') && begins) {
-      i = read_quoted(text, i).end - 1;
-    } else if ((c == '[' || c == '{') && (depth > 0 || begins)) {
-      if (++depth > depth_limit) return FlowExcess{i, true};
-      ++items;
-    } else if ((c == ']' || c == '}') && depth > 0) {
-      --depth;
-    } else if (c == ',' && depth > 0 && ++items > item_limit) {
-      return FlowExcess{i, false};
-    }
+    const bool opens = (c == '[' || c == '{') && (depth > 0 || begins);
+    const bool closes = (c == ']' || c == '}') && depth > 0;
+    if ((c == '"' || c == '\'') && begins) i = read_quoted(text, i).end - 1;
+    else if (opens) ++depth;
+    else if (closes) --depth;
+    if (!see(i, depth, opens, closes)) return;
     before = c;
   }
-  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<FlowExcess> find_flow_excess(std::string_view text, std::uint32_t begin, std::size_t depth_limit, std::size_t item_limit) {
+  std::size_t items = 0;
+  std::optional<FlowExcess> found;
+  scan_flow(text, begin, [&](std::uint32_t at, std::size_t depth, bool opens, bool) {
+    if (opens && depth > depth_limit) found = FlowExcess{at, true};
+    else if ((opens || (text[at] == ',' && depth > 0)) && ++items > item_limit) found = FlowExcess{at, false};
+    return !found;
+  });
+  return found;
+}
+
+bool bracket_closes(std::string_view text, std::uint32_t at) {
+  bool closed = false;
+  scan_flow(text, at, [&](std::uint32_t, std::size_t depth, bool, bool closes) { return !(closed = closes && depth == 0); });
+  return closed;
 }
 
 }  // namespace fabric

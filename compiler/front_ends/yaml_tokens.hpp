@@ -73,4 +73,7 @@ struct FlowExcess {
 };
 std::optional<FlowExcess> find_flow_excess(std::string_view text, std::uint32_t begin, std::size_t depth_limit, std::size_t item_limit);
 
+// Whether the bracket at `at` is closed before the text ends.
+bool bracket_closes(std::string_view text, std::uint32_t at);
+
 }  // namespace fabric

@@ -262,6 +262,9 @@ void YamlTree::open(Value empty, std::uint32_t at, std::size_t anchor, const std
   shape.column = shape.begin - line_begin(text_, shape.begin);
   shape.bracketed = shape.begin < text_.size() && flow && text_[shape.begin] == (shape.is_map ? '{' : '[');
   const Span sign = span(shape.begin, shape.begin + 1);
+  // A bracket without end looks like a key to yaml-cpp.
+  if (expects_key() && flow && !bracket_closes(text_, shape.begin))
+    fail("FAB0125", "the bracket `" + slice(sign) + "` is never closed", sign, "opened here", std::string("close it with ") + (shape.is_map ? "}" : "]"));
   if (expects_key()) fail("FAB0119", "a key is a text, not a list or a map", sign, "used as a key", "is a quote or a bracket missing?");
   if (stack_.size() >= yaml_depth_limit)
     fail("FAB0110", "nested deeper than " + std::to_string(yaml_depth_limit) + " levels", sign, "too deep", "no job needs that; flatten it");
