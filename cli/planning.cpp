@@ -15,9 +15,9 @@ std::string_view code_of(QuestionKind kind) {
   switch (kind) {
     case QuestionKind::is_directory: return "FAB5001";
     case QuestionKind::is_file: return "FAB5002";
-    case QuestionKind::is_program: return "FAB5003";
+    case QuestionKind::is_program: break;
   }
-  return "FAB5000";
+  return "FAB5003";
 }
 
 std::string way_out(const Question& question) {
@@ -40,6 +40,7 @@ void ask(Planning& p) {
     d.code = code_of(questions[i].kind);
     d.message = answers[i];
     d.at = Path::parse(questions[i].field).value_or(Path());
+    d.label = "not usable here";
     d.help = way_out(questions[i]);
     p.compilation.diagnostics.add(std::move(d));
   }

@@ -25,10 +25,26 @@ std::vector<std::string> field_names(const Path& path) {
 
 std::string quoted(const Value& value) { return value.is_string() ? '`' + value.as_string() + '`' : '`' + canonical_json(value) + '`'; }
 
-std::string listed(const std::vector<std::string>& words) {
+std::string listed(const std::vector<std::string>& words, const char* last = " or ") {
   std::string text;
-  for (std::size_t i = 0; i < words.size(); ++i) text += (i == 0 ? "" : i + 1 == words.size() ? " or " : ", ") + words[i];
+  for (std::size_t i = 0; i < words.size(); ++i) text += (i == 0 ? "" : i + 1 == words.size() ? last : ", ") + words[i];
   return text;
+}
+
+// What was found where something else is expected: an integer 5, a map.
+std::string found(const Value& value) {
+  std::string text(kind_name(value.kind()));
+  if (value.is_object()) return text;
+  std::string json = canonical_json(value);
+  if (json.size() > 40) json = json.substr(0, 37) + "...";
+  return text + ' ' + json;
+}
+
+// "at least 1", of the four keywords that bound a number.
+std::optional<std::string> bound_in_words(const std::string& keyword, const Value& expected) {
+  for (const auto& [name, words] : {std::pair{"minimum", "at least "}, {"exclusiveMinimum", "greater than "}, {"maximum", "at most "}, {"exclusiveMaximum", "less than "}})
+    if (keyword == name) return words + canonical_json(expected);
+  return std::nullopt;
 }
 
 // What a field takes, gathered from its schema and the branches of it.
@@ -137,8 +153,7 @@ class SchemaChecker {
     const Value* field = field_schema(field_names(violation.instance));
     if (!field) {  // a value of env, or a profile that is no map
       diagnostics_.add({.code = "FAB2002",
-                        .message = violation.instance.str() + ": expected " + expected_type(violation) + ", found " +
-                                   std::string(kind_name(value->kind())) + ' ' + shown(*value),
+                        .message = violation.instance.str() + ": expected " + expected_type(violation) + ", found " + found(*value),
                         .at = Place(violation.instance),
                         .label = "expected " + expected_type(violation),
                         .help = type_help(*value, violation),
@@ -182,7 +197,7 @@ class SchemaChecker {
     } else if (const auto elsewhere = field_elsewhere(violation.property)) {
       d.help = "`" + violation.property + "` is a field of `" + *elsewhere + "`: move it there";
     } else {
-      d.help = "the fields of " + where + " are: " + listed(siblings);
+      d.help = "the fields of " + where + " are: " + listed(siblings, " and ");
     }
     diagnostics_.add(std::move(d));
   }
@@ -213,7 +228,9 @@ class SchemaChecker {
       wants = Expectation(*field).str();
       if (field_properties(*field)) wants.clear();
     }
-    const std::string example = violation.property == "fabric" ? "fabric: 1" : violation.property + ": ...";
+    const bool version = violation.property == "fabric";
+    if (version) wants.clear();
+    const std::string example = version ? "fabric: 1" : violation.property + ": ...";
     Diagnostic d{.code = "FAB2005",
                  .message = violation.instance.empty() ? "the job lacks the field `" + violation.property + "`"
                                                        : "`" + violation.instance.str() + "` lacks the field `" + violation.property + "`",
@@ -280,7 +297,7 @@ class SchemaChecker {
       if (usable) set_value_fix(d, violation.instance, *meant);
     } else if (!accepts_kind(expected, value)) {
       d.code = "FAB2002";
-      d.message = path + ": expected " + expected.str() + ", found " + std::string(kind_name(value.kind())) + ' ' + shown(value);
+      d.message = path + ": expected " + expected.str() + ", found " + found(value);
       d.label = "expected " + expected.str();
       d.help = type_help(value, violation);
       if (d.help.empty()) d.help = "see `fabric explain " + Path(violation.instance).str() + "`";
@@ -295,13 +312,9 @@ class SchemaChecker {
       const Violation* inner = deepest(violation);
       const std::string& keyword = inner->keyword;
       d.code = "FAB2007";
-      if (keyword == "minimum" || keyword == "exclusiveMinimum" || keyword == "maximum" || keyword == "exclusiveMaximum") {
-        const char* words = keyword == "minimum"            ? "at least "
-                            : keyword == "exclusiveMinimum" ? "greater than "
-                            : keyword == "maximum"          ? "at most "
-                                                            : "less than ";
-        d.message = path + ": " + shown(value) + " is out of range: it must be " + words + canonical_json(inner->expected);
-        d.label = std::string(words) + canonical_json(inner->expected);
+      if (const auto bound = bound_in_words(keyword, inner->expected)) {
+        d.message = path + ": " + shown(value) + " is out of range: it must be " + *bound;
+        d.label = *bound;
       } else if (keyword == "minLength" || keyword == "minItems") {
         d.message = path + " is empty";
         d.label = "needs at least " + canonical_json(inner->expected);
@@ -327,15 +340,15 @@ class SchemaChecker {
     Diagnostic d{.at = Place(violation.instance), .help = "see `fabric explain " + list + "`"};
     if (inner->keyword == "type") {
       d.code = "FAB2002";
-      d.message = violation.instance.str() + ": expected " + expected_type(*inner) + ", found " + std::string(kind_name(value.kind())) + ' ' +
-                  shown(value);
+      d.message = violation.instance.str() + ": expected " + expected_type(*inner) + ", found " + found(value);
       d.label = "expected " + expected_type(*inner);
       if (const std::string help = type_help(value, *inner); !help.empty()) d.help = help;
       d.fix = quote_fix(value, *inner);
     } else {
       d.code = "FAB2007";
-      d.message = violation.instance.str() + ": " + shown(value) + " is out of range";
-      d.label = inner->keyword + " " + canonical_json(inner->expected);
+      const auto bound = bound_in_words(inner->keyword, inner->expected);
+      d.message = violation.instance.str() + ": " + shown(value) + (bound ? " is out of range: it must be " + *bound : " is not allowed here");
+      d.label = bound ? *bound : inner->keyword == "minLength" ? "empty" : "not allowed";
     }
     diagnostics_.add(std::move(d));
   }
@@ -377,7 +390,6 @@ class SchemaChecker {
   }
 
   static std::string shown(const Value& value) {
-    if (value.is_object()) return "";
     std::string text = canonical_json(value);
     if (text.size() > 40) text = text.substr(0, 37) + "...";
     return text;

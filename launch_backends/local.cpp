@@ -59,6 +59,7 @@ class LocalBackend : public LaunchBackend {
       d.code = "FAB5020";
       d.message = "this machine is one node, and the job asks for " + std::to_string(plan.job.num_nodes);
       d.at = Path::parse("num_nodes").value_or(Path());
+      d.label = "one at most";
       d.help = "leave num_nodes out, and ask for more devices";
       diagnostics.add(std::move(d));
       return {};

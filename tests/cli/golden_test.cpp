@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <regex>
 
+#include "schema/diagnostic_codes.hpp"
 #include "schema/json.hpp"
 #include "tests/cli/program.hpp"
 
@@ -110,7 +111,9 @@ Problems problems_of(Words arguments, const fs::path& folder) {
 }
 
 // A job that cannot be read has no text to point into, and a plan's questions may be about the command line alone.
-bool is_about_no_text(const Problem& p) { return p.code == "FAB0001" || p.code == "FAB0002" || p.code == "FAB4801"; }
+bool is_about_no_text(const Problem& p) {
+  return p.code == "FAB0001" || p.code == "FAB0002" || p.code == "FAB4801" || p.code.starts_with("FAB600");
+}
 
 void check_place(const Problem& p, const fs::path& folder) {
   BOOST_TEST(!p.help.empty(), p.code << " says no way out");
@@ -121,7 +124,7 @@ void check_place(const Problem& p, const fs::path& folder) {
   if (p.line != 1 || p.column != 1 || !fs::exists(folder / p.file)) return;
   // At the very beginning of a file there is a key or a broken text, or something is missing; never a value.
   const std::string text = read_text(folder / p.file);
-  const bool missing = p.code == "FAB2005" || p.code == "FAB3002" || p.code.starts_with("FAB0") || p.code.starts_with("FAB1");
+  const bool missing = p.code == "FAB2005" || p.code == "FAB3002" || p.code == "FAB4802" || p.code.starts_with("FAB0") || p.code.starts_with("FAB1");
   const std::string last = p.path.substr(p.path.rfind('.') + 1);
   BOOST_TEST((missing || (!last.empty() && text.starts_with(last))), p.code << " points at the beginning of the file for `" << p.path << '`');
 }
@@ -197,6 +200,41 @@ BOOST_AUTO_TEST_CASE(there_are_enough_cases) {
   codes.erase(std::unique(codes.begin(), codes.end()), codes.end());
   BOOST_TEST(cases >= 80u);
   BOOST_TEST(codes.size() >= 40u);
+}
+
+// A code that nobody has seen may be wrong in anything: each stands in a golden transcript or in the source of a test.
+BOOST_AUTO_TEST_CASE(every_code_is_shown_by_a_test) {
+  std::string seen;
+  for (const auto& entry : fs::recursive_directory_iterator(source_folder / "tests")) {
+    const fs::path name = entry.path().filename();
+    if (entry.is_regular_file() && (name == "expected.txt" || (name.extension() == ".cpp" && name != "golden_test.cpp"))) seen += read_text(entry.path());
+  }
+  for (const DiagnosticCode& row : diagnostic_codes())
+    BOOST_TEST((seen.find(row.code) != std::string::npos), row.code << " (" << row.title << ") is shown by no test");
+}
+
+// Example files of the catalogue, where \n stands for a new line.
+std::string example_file(std::string_view text) { return replaced(std::string(text), "\\n", "\n"); }
+
+BOOST_AUTO_TEST_CASE(the_examples_of_the_catalogue_are_true) {
+  std::size_t examples = 0;
+  for (const DiagnosticCode& row : diagnostic_codes()) {
+    if (row.bad.empty()) continue;
+    ++examples;
+    BOOST_TEST_CONTEXT(row.code) {
+      const Folder folder;
+      const auto has_code = [&](std::string_view text) {
+        folder.write("job.yaml", example_file(text));
+        const Problems problems = problems_of({"validate", "job.yaml"}, folder.path());
+        return std::any_of(problems.list.begin(), problems.list.end(), [&](const Problem& p) { return p.code == row.code; });
+      };
+      BOOST_TEST(has_code(row.bad), "the wrong example does not show it:\n" << example_file(row.bad));
+      BOOST_TEST(!has_code(row.mended), "the right example is still wrong:\n" << example_file(row.mended));
+      // What is right is right altogether.
+      BOOST_TEST(run_fabric({"validate", "job.yaml"}, folder.path()).exit_code == 0, example_file(row.mended));
+    }
+  }
+  BOOST_TEST(examples >= 40u);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "launch_backends/probes/host.hpp"
 
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <boost/test/unit_test.hpp>
@@ -8,6 +9,7 @@
 
 #include "launch_backends/probes/cpu_list.hpp"
 #include "launch_backends/probes/meminfo.hpp"
+#include "launch_backends/probes/network.hpp"
 #include "launch_backends/probes/numa.hpp"
 #include "launch_backends/probes/untrusted_text.hpp"
 #include "tests/launch_backends/probes/recorded_tree.hpp"
@@ -84,6 +86,21 @@ BOOST_AUTO_TEST_CASE(nothing_at_all_is_one_cpu_and_says_so) {
   BOOST_TEST(host.memory_bytes == 0);
   BOOST_TEST(host.numa_nodes.size() == 1u);
   BOOST_TEST(codes(diagnostics) == "FAB4020 FAB4020 FAB4020");
+  BOOST_TEST(!diagnostics.has_errors());
+}
+
+BOOST_AUTO_TEST_CASE(interfaces_that_cannot_be_listed_are_a_warning) {
+  // No descriptor is left for the netlink socket that getifaddrs opens.
+  rlimit before{};
+  BOOST_REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+  rlimit none = before;
+  none.rlim_cur = 0;
+  Diagnostics diagnostics;
+  BOOST_REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
+  const std::vector<NetworkInterface> found = network_interfaces(ProbeRoot{}, diagnostics);
+  setrlimit(RLIMIT_NOFILE, &before);
+  BOOST_TEST(found.empty());
+  BOOST_TEST(codes(diagnostics) == "FAB4021");
   BOOST_TEST(!diagnostics.has_errors());
 }
 

@@ -1,0 +1,2 @@
+local name = "lib.libsonnet";
+(import name) + {}

@@ -1,0 +1,4 @@
+{
+  fabric: 1,
+  program: [importstr "/etc/hostname"],
+}

@@ -1,0 +1,5 @@
+{
+  fabric: 1,
+  seed: 9007199254740993,
+  program: ["hostname"],
+}
