@@ -1,5 +1,5 @@
 // A command of `fabric`, as a row of data: its name, its options, what its help says, and the function that does it.
-// main.cpp holds the list; commands/ has one file a row.
+// commands/ has one file a row, and commands/commands.cpp the list.
 #pragma once
 
 #include <map>

@@ -6,18 +6,12 @@
 #include <filesystem>
 
 #include "cli/command.hpp"
-#include "cli/commands/commands.hpp"
 #include "compiler/front_ends/jsonnet.hpp"
 #include "compiler/spelling.hpp"
 #include "launch_backends/agent.hpp"
 
 namespace fabric {
 namespace {
-
-constexpr const Command* table_of_commands[] = {
-    &plan_command,   &apply_command, &resume_command, &validate_command, &explain_command,
-    &schema_command, &probe_command, &doctor_command, &version_command,  &help_command,
-};
 
 const Command* find_command(std::string_view name) {
   for (const Command* c : commands())
@@ -75,8 +69,6 @@ int dispatch(const std::vector<std::string>& arguments) {
 }
 
 }  // namespace
-
-std::span<const Command* const> commands() { return table_of_commands; }
 
 }  // namespace fabric
 

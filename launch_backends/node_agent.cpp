@@ -27,7 +27,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto look_every = 20ms;         // at what ranks write
-constexpr double failure_grace = 1;       // seconds, when controller or keeper is lost
+constexpr double loss_grace = 1;       // seconds, when controller or keeper is lost
 constexpr auto clearing_grace = 500ms;    // for what ranks have left behind
 constexpr auto ending_limit = 5s;         // for the kernel to end what was killed
 constexpr std::size_t most_waiting = 256 << 10;  // bytes on their way to the controller before views and events wait in their files
@@ -371,7 +371,7 @@ void NodeAgent::finish() {
 void NodeAgent::fail(const std::string& message) {
   if (phase_ == Phase::done || std::exchange(failed_, true)) return;
   pipe_.send(messages::Failed{message});
-  if (phase_ == Phase::running && !ranks_.empty()) stop("TERM", failure_grace);
+  if (phase_ == Phase::running && !ranks_.empty()) stop("TERM", loss_grace);
   else finish();
 }
 
@@ -381,14 +381,14 @@ void NodeAgent::lose_keeper() {
   lost.nonce = identity_.nonce;
   lost.who = "keeper";
   pipe_.send(lost);
-  stop("TERM", failure_grace);
+  stop("TERM", loss_grace);
 }
 
 void NodeAgent::lose_controller() {
   if (phase_ == Phase::done || std::exchange(controller_lost_, true)) return;
   pipe_.close_out();
   if (!job_.run_directory.empty()) note_loss(job_.run_directory, identity_.node, loss());
-  stop("TERM", failure_grace);
+  stop("TERM", loss_grace);
 }
 
 std::string NodeAgent::loss() const {

@@ -22,26 +22,26 @@ namespace {
 
 namespace fs = std::filesystem;
 
-[[noreturn]] void fail(int error, const std::string& what) { throw std::system_error(error, std::generic_category(), what); }
+[[noreturn]] void disk_fails(int error, const std::string& what) { throw std::system_error(error, std::generic_category(), what); }
 
 void write_all(int fd, std::string_view text, const std::string& path) {
   while (!text.empty()) {
     const ssize_t n = write(fd, text.data(), text.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail(errno, "cannot write " + path);
+    if (n < 0) disk_fails(errno, "cannot write " + path);
     text.remove_prefix(static_cast<std::size_t>(n));
   }
 }
 
 std::string read_text(const std::string& path) {
   const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) fail(errno, "cannot read " + path);
+  if (!file) disk_fails(errno, "cannot read " + path);
   std::string text;
   char buffer[1 << 14];
   for (;;) {
     const ssize_t n = read(file.get(), buffer, sizeof buffer);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail(errno, "cannot read " + path);
+    if (n < 0) disk_fails(errno, "cannot read " + path);
     if (n == 0) return text;
     text.append(buffer, static_cast<std::size_t>(n));
   }
@@ -53,9 +53,9 @@ void replace_file(const std::string& path, std::string_view text) {
   const std::string temporary = path + ".new-" + std::to_string(getpid());
   try {
     const FileDescriptor file(open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
-    if (!file) fail(errno, "cannot write " + path);
+    if (!file) disk_fails(errno, "cannot write " + path);
     write_all(file.get(), text, path);
-    if (rename(temporary.c_str(), path.c_str()) != 0) fail(errno, "cannot write " + path);
+    if (rename(temporary.c_str(), path.c_str()) != 0) disk_fails(errno, "cannot write " + path);
   } catch (...) {
     unlink(temporary.c_str());
     throw;
@@ -76,7 +76,7 @@ std::string fresh_id() {
   char time[32];
   const std::size_t length = std::strftime(time, sizeof time, "%Y%m%dT%H%M%SZ", &utc);
   unsigned char bytes[3];
-  if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes) fail(errno, "no random numbers");
+  if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes) disk_fails(errno, "no random numbers");
   char id[64];
   std::snprintf(id, sizeof id, "%.*s-%02x%02x%02x", static_cast<int>(length), time, bytes[0], bytes[1], bytes[2]);
   return id;
@@ -85,12 +85,12 @@ std::string fresh_id() {
 // A reader of `latest` finds the old run or this one, never none.
 void point_latest_at(const fs::path& folder, const std::string& id) {
   const fs::path temporary = folder / (".latest-" + id);
-  if (symlink(id.c_str(), temporary.c_str()) != 0) fail(errno, "cannot make the link " + temporary.string());
+  if (symlink(id.c_str(), temporary.c_str()) != 0) disk_fails(errno, "cannot make the link " + temporary.string());
   const fs::path latest = folder / "latest";
   if (rename(temporary.c_str(), latest.c_str()) != 0) {
     const int error = errno;
     unlink(temporary.c_str());
-    fail(error, "cannot replace the link " + latest.string());
+    disk_fails(error, "cannot replace the link " + latest.string());
   }
 }
 
@@ -130,10 +130,10 @@ RunDirectory RunDirectory::create(const std::string& runs, const std::string& na
     const fs::path path = folder / id;
     if (mkdir(path.c_str(), 0777) != 0) {
       if (errno == EEXIST && attempt < 100) continue;
-      fail(errno, "cannot make the folder " + path.string());
+      disk_fails(errno, "cannot make the folder " + path.string());
     }
     RunDirectory run(fs::canonical(path).string());
-    if (!run.lock()) fail(EBUSY, "cannot lock " + run.path() + "/lock");
+    if (!run.lock()) disk_fails(EBUSY, "cannot lock " + run.path() + "/lock");
     replace_file(run.path() + "/plan.json", save_plan(plan));
     point_latest_at(folder, id);
     return run;
@@ -145,7 +145,7 @@ RunDirectory RunDirectory::open(const std::string& path) {
   const fs::path resolved = fs::canonical(path, error);
   if (error) throw std::system_error(error, "cannot open the run " + path);
   RunDirectory run(resolved.string());
-  if (access((run.path() + "/plan.json").c_str(), R_OK) != 0) fail(errno, "no run: cannot read " + run.path() + "/plan.json");
+  if (access((run.path() + "/plan.json").c_str(), R_OK) != 0) disk_fails(errno, "no run: cannot read " + run.path() + "/plan.json");
   return run;
 }
 
@@ -158,10 +158,10 @@ bool RunDirectory::lock() {
   if (lock_fd_ >= 0) return true;
   const std::string path = path_ + "/lock";
   FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
-  if (!file) fail(errno, "cannot lock " + path);
+  if (!file) disk_fails(errno, "cannot lock " + path);
   if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno == EWOULDBLOCK) return false;
-    fail(errno, "cannot lock " + path);
+    disk_fails(errno, "cannot lock " + path);
   }
   lock_fd_ = file.release();
   return true;
@@ -182,7 +182,7 @@ void RunDirectory::write_status(const RunStatus& status) const { replace_file(pa
 void RunDirectory::append_event(const Event& event) const {
   const std::string path = path_ + "/events.jsonl";
   if (events_fd_ < 0) events_fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  if (events_fd_ < 0) fail(errno, "cannot write " + path);
+  if (events_fd_ < 0) disk_fails(errno, "cannot write " + path);
   write_all(events_fd_, canonical_json(to_value(event)) + '\n', path);
 }
 

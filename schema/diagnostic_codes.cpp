@@ -5,7 +5,7 @@
 namespace fabric {
 namespace {
 
-constexpr std::string_view table =
+constexpr std::string_view embedded_codes =
 #include "diagnostic_codes.inc"
     ;
 
@@ -21,7 +21,7 @@ std::string_view take(std::string_view& line) {
 const std::vector<DiagnosticCode>& diagnostic_codes() {
   static const std::vector<DiagnosticCode> codes = [] {
     std::vector<DiagnosticCode> rows;
-    for (std::string_view rest = table; !rest.empty();) {
+    for (std::string_view rest = embedded_codes; !rest.empty();) {
       const std::size_t end = rest.find('\n');
       std::string_view line = rest.substr(0, end);
       rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);

@@ -7,7 +7,7 @@
 namespace fabric {
 namespace {
 
-constexpr std::string_view text =
+constexpr std::string_view embedded_schema =
 #include "job_schema_text.inc"
     ;
 
@@ -24,12 +24,12 @@ const Value& followed(const Value& schema) {
 
 }  // namespace
 
-std::string_view job_schema_text() { return text; }
+std::string_view job_schema_text() { return embedded_schema; }
 
 const Value& job_schema() {
   static const Value schema = [] {
     std::string why;
-    std::optional<Value> parsed = read_json(text, &why);
+    std::optional<Value> parsed = read_json(embedded_schema, &why);
     assert(parsed && "job.schema.json is not JSON");
     return std::move(*parsed);
   }();

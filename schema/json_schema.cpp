@@ -86,8 +86,8 @@ unsigned types_of(const Value& v) {
 }
 
 // The way to a value, on the stack: a Path is made of it only for a violation.
-struct Place {
-  const Place* above = nullptr;
+struct Standing {
+  const Standing* above = nullptr;
   const std::string* key = nullptr;
   std::size_t index = 0;
 
@@ -106,7 +106,7 @@ class Walk {
  public:
   Walk(SchemaNodes& nodes, std::vector<Violation>* out) : nodes_(nodes), out_(out) {}
 
-  bool check(const SchemaNode& node, const Value& value, const Place& place, int depth) {
+  bool check(const SchemaNode& node, const Value& value, const Standing& place, int depth) {
     if (depth > depth_limit) throw TooDeep{{place.path(), node.pointer, "depth", Value(depth_limit), "", {}}};
     bool valid = true;
     for (const SchemaRule& rule : node.rules) {
@@ -122,11 +122,11 @@ class Walk {
   struct At {
     const SchemaNode& node;
     const Value& value;
-    const Place& place;
+    const Standing& place;
     int depth;
   };
 
-  bool below(const At& at, const SubSchema& sub, const Value& value, const Place& place) {
+  bool below(const At& at, const SubSchema& sub, const Value& value, const Standing& place) {
     return check(nodes_.below(at.node, sub), value, place, at.depth + 1);
   }
   bool holds(const At& at, const SubSchema& sub, const Value& value) { return Walk(nodes_, nullptr).below(at, sub, value, at.place); }
@@ -238,7 +238,7 @@ class Walk {
     const bool by_position = rule.value->is_array();
     bool valid = true;
     for (std::size_t i = rule.from; i < (by_position ? std::min(items.size(), rule.subs.size()) : items.size()); ++i) {
-      if (below(at, rule.subs[by_position ? i : 0], items[i], Place{&at.place, nullptr, i})) continue;
+      if (below(at, rule.subs[by_position ? i : 0], items[i], Standing{&at.place, nullptr, i})) continue;
       if (!out_) return false;
       valid = false;
     }
@@ -260,7 +260,7 @@ class Walk {
 
   bool members(const At& at, const SchemaMembers& wanted) {
     return each(at.value.as_object(), [&](const Member& m) {
-      const Place place{&at.place, &m.key, 0};
+      const Standing place{&at.place, &m.key, 0};
       bool known = false, valid = true;
       for (const SubSchema& sub : wanted.properties) {
         if (sub.key != m.key) continue;
@@ -297,7 +297,7 @@ JsonSchema::JsonSchema(JsonSchema&&) noexcept = default;
 std::vector<Violation> JsonSchema::validate(const Value& value) const {
   std::vector<Violation> found;
   try {
-    Walk(impl_->nodes, &found).check(impl_->nodes.root(), value, Place(), 0);
+    Walk(impl_->nodes, &found).check(impl_->nodes.root(), value, Standing(), 0);
   } catch (TooDeep& deep) {
     // What was found so far may be half of a choice.
     found.assign(1, std::move(deep.violation));

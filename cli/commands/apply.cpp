@@ -7,20 +7,20 @@
 namespace fabric {
 namespace {
 
-constexpr Option options[] = {
+constexpr Option apply_options[] = {
     profile_option,
     set_option,
     {"--runs", "DIR", "Where runs are kept; `runs` in the working directory by default."},
     format_option,
 };
 
-constexpr Example examples[] = {
+constexpr Example apply_examples[] = {
     {"fabric apply job.yaml", "plan it and run it here"},
     {"fabric apply job.yaml --set train.epochs=1", "with one field changed"},
     {"fabric apply p.json", "run a saved plan, or hear why it is not the same any more"},
 };
 
-int run(const Invocation& invocation) {
+int run_apply(const Invocation& invocation) {
   const Arguments& arguments = invocation.arguments;
   const std::string& operand = *arguments.operand;
   const ReadFile file = read_file(operand);
@@ -49,10 +49,10 @@ const Command apply_command{
              "The exit code is that of the run: 0, the code of the rank that failed (128 + n for a signal), 130 or 143 if it was stopped, and "
              "125 for what fabric itself refused or lost.",
     .operand = Operand{"JOB", "a job file, job.yaml or job.jsonnet, or a saved plan"},
-    .options = options,
-    .examples = examples,
+    .options = apply_options,
+    .examples = apply_examples,
     .runs_jobs = true,
-    .run = run,
+    .run = run_apply,
 };
 
 }  // namespace fabric

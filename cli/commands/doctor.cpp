@@ -13,9 +13,9 @@
 namespace fabric {
 namespace {
 
-constexpr Option options[] = {format_option};
+constexpr Option doctor_options[] = {format_option};
 
-constexpr Example examples[] = {{"fabric doctor", "when a run does not start, or is slow"}};
+constexpr Example doctor_examples[] = {{"fabric doctor", "when a run does not start, or is slow"}};
 
 ProgramAnswer answer_of(const std::vector<std::string>& argv) {
   constexpr std::size_t output_limit = std::size_t{1} << 20;
@@ -44,7 +44,7 @@ Style style_of(Health health) {
   return health == Health::ok ? Style::good : health == Health::warn ? Style::warning : Style::error;
 }
 
-int run(const Invocation& invocation) {
+int run_doctor(const Invocation& invocation) {
   const Terminal& out = invocation.console.out;
   const char* path = std::getenv("PATH");
   DoctorSubject subject;
@@ -92,9 +92,9 @@ const Command doctor_command{
     .about = "Checks limits, memory, the NVIDIA driver, the worker, Jsonnet, PATH and the disk, and says what to do about what it finds. Exit code 5 if "
              "some kind of run cannot work here.",
     .operand = std::nullopt,
-    .options = options,
-    .examples = examples,
-    .run = run,
+    .options = doctor_options,
+    .examples = doctor_examples,
+    .run = run_doctor,
 };
 
 }  // namespace fabric

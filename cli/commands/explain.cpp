@@ -8,11 +8,11 @@
 namespace fabric {
 namespace {
 
-constexpr Option options[] = {
+constexpr Option explain_options[] = {
     {"--markdown", "", "All fields, as the page docs/job-file.md."},
 };
 
-constexpr Example examples[] = {
+constexpr Example explain_examples[] = {
     {"fabric explain", "all fields of a job, as a tree"},
     {"fabric explain train.batch_size", "one field; `batch_size` is enough where only one has that name"},
     {"fabric explain FAB2003", "what an error means, with a wrong and a right file"},
@@ -57,7 +57,7 @@ UsageError unknown(const std::string& asked) {
   return {"`" + asked + "` is not a field of a job", meant ? "did you mean `fabric explain " + *meant + "`?" : "`fabric explain` lists all fields"};
 }
 
-int run(const Invocation& invocation) {
+int run_explain(const Invocation& invocation) {
   const Terminal& out = invocation.console.out;
   const std::optional<std::string>& asked = invocation.arguments.operand;
   if (invocation.arguments.has("markdown")) {
@@ -90,9 +90,9 @@ const Command explain_command{
     .about = "Shows what the job schema says of a field: what it is for, its type, unit, default and choices, what `auto` does, and an example. "
              "Of an error code it says what is wrong and how it is mended.",
     .operand = Operand{"FIELD|CODE", "a field, such as train.optimizer.lr, or a code, such as FAB2003", false},
-    .options = options,
-    .examples = examples,
-    .run = run,
+    .options = explain_options,
+    .examples = explain_examples,
+    .run = run_explain,
 };
 
 }  // namespace fabric

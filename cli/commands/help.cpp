@@ -4,7 +4,7 @@
 namespace fabric {
 namespace {
 
-int run(const Invocation& invocation) {
+int run_help(const Invocation& invocation) {
   const Terminal& out = invocation.console.out;
   if (!invocation.arguments.operand) {
     out.write(general_help(out));
@@ -32,7 +32,7 @@ const Command help_command{
     .operand = Operand{"COMMAND", "a command of fabric", false},
     .options = {},
     .examples = {},
-    .run = run,
+    .run = run_help,
 };
 
 }  // namespace fabric

@@ -10,7 +10,7 @@
 namespace fabric {
 namespace {
 
-constexpr Option options[] = {
+constexpr Option plan_options[] = {
     {"-o,--output", "FILE", "Save the plan, so that `fabric apply FILE` runs exactly this or refuses."},
     profile_option,
     set_option,
@@ -19,7 +19,7 @@ constexpr Option options[] = {
     format_option,
 };
 
-constexpr Example examples[] = {
+constexpr Example plan_examples[] = {
     {"fabric plan job.yaml", "what would run here, and why"},
     {"fabric plan job.yaml --profile quick --set devices=2", "with a profile and one field changed"},
     {"fabric plan job.yaml -o p.json", "keep it: `fabric apply p.json` runs exactly this"},
@@ -43,7 +43,7 @@ std::string gpus_in_use(const Terminal& terminal) {
   return text.empty() ? "" : '\n' + terminal.paint(Style::strong, "In use now") + '\n' + text;
 }
 
-int run(const Invocation& invocation) {
+int run_plan(const Invocation& invocation) {
   const Arguments& arguments = invocation.arguments;
   const Terminal& out = invocation.console.out;
   const Planning planning = plan_job(request_of(arguments), invocation.self, arguments.value("hardware"));
@@ -74,9 +74,9 @@ const Command plan_command{
     .about = "Checks a job, fills in what it leaves to fabric from the hardware of this machine, and shows the result. Nothing is started "
              "and, but for -o, nothing is written.",
     .operand = Operand{"JOB", "a job file, job.yaml or job.jsonnet"},
-    .options = options,
-    .examples = examples,
-    .run = run,
+    .options = plan_options,
+    .examples = plan_examples,
+    .run = run_plan,
 };
 
 }  // namespace fabric

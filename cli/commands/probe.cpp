@@ -7,17 +7,17 @@
 namespace fabric {
 namespace {
 
-constexpr Option options[] = {
+constexpr Option probe_options[] = {
     {"-o,--output", "FILE", "Save the facts for `fabric plan --hardware FILE`."},
     format_option,
 };
 
-constexpr Example examples[] = {
+constexpr Example probe_examples[] = {
     {"fabric probe", "what fabric sees of this machine"},
     {"fabric probe -o gpu-box.json", "record it, to plan for it elsewhere"},
 };
 
-int run(const Invocation& invocation) {
+int run_probe(const Invocation& invocation) {
   Compilation findings;
   const Hardware hardware = make_launch_backend(BackendName::local, invocation.self)->probe(findings.diagnostics);
   report(invocation, findings);
@@ -36,9 +36,9 @@ const Command probe_command{
     .about = "Looks at CPUs, memory, GPUs and network interfaces, as far as this process may use them, and shows the facts from which `auto` is "
              "filled in. Load and free memory are not among them: they change from one minute to the next.",
     .operand = std::nullopt,
-    .options = options,
-    .examples = examples,
-    .run = run,
+    .options = probe_options,
+    .examples = probe_examples,
+    .run = run_probe,
 };
 
 }  // namespace fabric

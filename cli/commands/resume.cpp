@@ -9,13 +9,13 @@
 namespace fabric {
 namespace {
 
-constexpr Option options[] = {format_option};
+constexpr Option resume_options[] = {format_option};
 
-constexpr Example examples[] = {
+constexpr Example resume_examples[] = {
     {"fabric resume runs/fashion-mnist/latest", "the last run of that name"},
 };
 
-int run(const Invocation& invocation) {
+int run_resume(const Invocation& invocation) {
   const std::string& operand = *invocation.arguments.operand;
   std::optional<RunDirectory> run;
   std::string text;
@@ -56,10 +56,10 @@ const Command resume_command{
     .about = "Starts the run again in its own folder, with its own plan, from the newest checkpoint that verifies. Refused while the run is alive, "
              "after it has finished, and if its plan would not be the same now. Exit codes are those of apply.",
     .operand = Operand{"RUN", "the folder of a run, runs/NAME/latest or runs/NAME/ID"},
-    .options = options,
-    .examples = examples,
+    .options = resume_options,
+    .examples = resume_examples,
     .runs_jobs = true,
-    .run = run,
+    .run = run_resume,
 };
 
 }  // namespace fabric

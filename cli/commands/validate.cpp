@@ -7,14 +7,14 @@
 namespace fabric {
 namespace {
 
-constexpr Option options[] = {profile_option, set_option, format_option};
+constexpr Option validate_options[] = {profile_option, set_option, format_option};
 
-constexpr Example examples[] = {
+constexpr Example validate_examples[] = {
     {"fabric validate job.yaml", "all that is wrong with it, with its place"},
     {"fabric validate job.yaml --format json", "the same for an editor or a script"},
 };
 
-int run(const Invocation& invocation) {
+int run_validate(const Invocation& invocation) {
   const Compilation c = check(request_of(invocation.arguments), make_outside(invocation.self));
   const bool sound = c.checked && !c.diagnostics.has_errors();
   if (invocation.arguments.value("format") == "json") {
@@ -34,9 +34,9 @@ const Command validate_command{
     .about = "Reads a job with its profiles and settings and reports everything that is wrong with it, all in one go. No machine is looked at: "
              "whether this one has the devices, and whether the data is there, is what `fabric plan` says.",
     .operand = Operand{"JOB", "a job file, job.yaml or job.jsonnet"},
-    .options = options,
-    .examples = examples,
-    .run = run,
+    .options = validate_options,
+    .examples = validate_examples,
+    .run = run_validate,
 };
 
 }  // namespace fabric

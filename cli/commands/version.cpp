@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr Option options[] = {format_option};
+constexpr Option version_options[] = {format_option};
 
 // The `fabric` that a shell would start, links resolved; "" if there is none.
 std::string first_on_path() {
@@ -33,7 +33,7 @@ std::string first_on_path() {
   return "";
 }
 
-int run(const Invocation& invocation) {
+int run_version(const Invocation& invocation) {
   const Terminal& out = invocation.console.out;
   const std::string worker = make_outside(invocation.self).worker;
   const bool has_worker = access(worker.c_str(), X_OK) == 0;
@@ -67,9 +67,9 @@ const Command version_command{
     .summary = "which build this is, and whether another `fabric` comes first on PATH",
     .about = "Prints the version, the commit that was built, and the paths of the programs that this fabric starts.",
     .operand = std::nullopt,
-    .options = options,
+    .options = version_options,
     .examples = {},
-    .run = run,
+    .run = run_version,
 };
 
 }  // namespace fabric

@@ -18,20 +18,20 @@ long number_at_start(std::string_view entry) {
 
 std::string quoted(std::string_view entry) { return std::string("`").append(entry).append("`"); }
 
-struct Named {
+struct NamedGpus {
   std::optional<std::size_t> position;
   std::string why_not;  // empty: ends the list on purpose
 };
 
-Named by_index(std::string_view entry, const std::vector<std::string>& uuids) {
+NamedGpus by_index(std::string_view entry, const std::vector<std::string>& uuids) {
   const long number = number_at_start(entry);
   if (number >= 0 && static_cast<std::size_t>(number) < uuids.size()) return {static_cast<std::size_t>(number), {}};
   if (entry == "-1") return {};
   return {std::nullopt, quoted(entry) + " is not the index of a GPU; this machine has " + std::to_string(uuids.size())};
 }
 
-Named by_uuid(std::string_view entry, const std::vector<std::string>& uuids) {
-  Named named;
+NamedGpus by_uuid(std::string_view entry, const std::vector<std::string>& uuids) {
+  NamedGpus named;
   for (std::size_t i = 0; i < uuids.size(); ++i) {
     if (uuids[i].empty() || !uuids[i].starts_with(entry)) continue;
     if (named.position) return {std::nullopt, quoted(entry) + " is the beginning of more than one GPU's UUID"};
@@ -54,7 +54,7 @@ VisibleDevices visible_devices(const std::optional<std::string>& variable, const
   while (!rest.empty()) {
     const std::string_view entry = rest.substr(0, rest.find(','));
     rest.remove_prefix(std::min(entry.size() + 1, rest.size()));
-    const Named named = uuid ? by_uuid(entry, uuids) : by_index(entry, uuids);
+    const NamedGpus named = uuid ? by_uuid(entry, uuids) : by_index(entry, uuids);
     if (!named.position) {
       visible.problem = named.why_not;
       return visible;

@@ -1,0 +1,15 @@
+#include "cli/commands/commands.hpp"
+
+namespace fabric {
+namespace {
+
+constexpr const Command* table_of_commands[] = {
+    &plan_command,   &apply_command, &resume_command, &validate_command, &explain_command,
+    &schema_command, &probe_command, &doctor_command, &version_command,  &help_command,
+};
+
+}  // namespace
+
+std::span<const Command* const> commands() { return table_of_commands; }
+
+}  // namespace fabric
