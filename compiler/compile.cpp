@@ -1,5 +1,7 @@
 #include "compiler/compile.hpp"
 
+#include <algorithm>
+
 #include "compiler/check_job.hpp"
 #include "compiler/layers.hpp"
 #include "compiler/make_plan.hpp"
@@ -8,15 +10,65 @@
 #include "compiler/schema_diagnostics.hpp"
 
 namespace fabric {
+namespace {
+
+bool is_within(const Path& path, const Path& outer) {
+  return path.steps().size() >= outer.steps().size() && std::equal(outer.steps().begin(), outer.steps().end(), path.steps().begin());
+}
+
+// Takes the value at path out of its map; a list that holds it goes as a whole.
+void take_out(Value& value, const Path& path) {
+  Value* at = &value;
+  for (std::size_t i = 0; at && i < path.steps().size(); ++i) {
+    const auto* key = std::get_if<std::string>(&path.steps()[i]);
+    if (!key) return;
+    const bool last = i + 1 == path.steps().size() || std::holds_alternative<std::size_t>(path.steps()[i + 1]);
+    if (last) {
+      at->erase(*key);
+      return;
+    }
+    at = at->find(*key);
+  }
+}
+
+// Whether a complaint may only follow from what was refused: it is about that, or about the section in which it stood.
+bool follows_from(const Diagnostic& d, const std::vector<Path>& refused) {
+  const auto about = [&](const Place& place) {
+    if (!place.path) return false;
+    // That a job has nothing to run is shown at its first line.
+    const Path section = d.code == "FAB3002" ? Path() : *place.path;
+    return std::any_of(refused.begin(), refused.end(), [&](const Path& r) { return is_within(*place.path, r) || r.parent() == section; });
+  };
+  return about(d.at) || std::any_of(d.notes.begin(), d.notes.end(), [&](const Note& note) { return about(note.at); });
+}
+
+// What else is wrong, judged without the parts that were refused, so that a user sees all errors in one go.
+void check_the_rest(Value job, const std::vector<Path>& refused, const SourceMap& origins, Diagnostics& diagnostics) {
+  for (const Path& path : refused) take_out(job, path);
+  job.erase("profiles");
+  fill_defaults(job);
+  Diagnostics more;
+  try {
+    check_job(read_job(job), origins, more);
+  } catch (const BindingError&) {
+    return;  // something that no job can do without is among the refused
+  }
+  for (const Diagnostic& d : more.all())
+    if (!follows_from(d, refused)) diagnostics.add(d);
+}
+
+}  // namespace
 
 Compilation check(const Request& request, const Outside& outside) {
   Compilation c;
   std::optional<Layered> layered = read_layers(request, outside, c.sources, c.origins, c.diagnostics);
   if (!layered) return c;
 
-  check_against_schema(layered->job, c.origins, c.sources, c.diagnostics);
-  // What holds between fields is judged on sound fields only.
-  if (c.diagnostics.has_errors()) return c;
+  const std::vector<Path> refused = check_against_schema(layered->job, c.origins, c.sources, c.diagnostics);
+  if (c.diagnostics.has_errors()) {
+    check_the_rest(std::move(layered->job), refused, c.origins, c.diagnostics);
+    return c;
+  }
 
   CheckedJob checked;
   checked.merged = std::move(layered->job);

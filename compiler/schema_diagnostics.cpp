@@ -125,13 +125,19 @@ class SchemaChecker {
       if (d.at.span) already_blamed_.insert(*d.at.span);
   }
 
+  std::vector<Path> refused() const { return {refused_.begin(), refused_.end()}; }
+
   void report(const Violation& violation) {
+    if (!violation.property.empty()) refused_.insert(violation.instance / violation.property);
     if (violation.keyword == "additionalProperties" && !violation.property.empty()) return unknown_key(violation);
     if (violation.keyword == "required") return missing(violation);
     if (violation.keyword == "propertyNames") return bad_name(violation);
     const Value* value = find(job_, violation.instance);
     // A scalar that its front end refused is not judged again.
-    if (const Origin* origin = origins_.find(violation.instance); origin && already_blamed_.contains(origin->value)) return;
+    if (const Origin* origin = origins_.find(violation.instance); origin && already_blamed_.contains(origin->value)) {
+      refused_.insert(violation.instance);
+      return;
+    }
     // `if` of the required section passes its branch's violations on.
     if (!value) return;
     // A section that has a short form is judged field by field, as the map that it is.
@@ -142,6 +148,7 @@ class SchemaChecker {
           for (const Violation& inner : branch) report(inner);
           return;
         }
+    refused_.insert(violation.instance);
     // Several keywords of one value: its first complaint says it all.
     if (!reported_.insert(violation.instance).second) return;
     for (Path up = violation.instance; !up.empty(); up = up.parent())
@@ -441,16 +448,18 @@ class SchemaChecker {
   const Sources& sources_;
   Diagnostics& diagnostics_;
   std::set<Span> already_blamed_;
+  std::set<Path> refused_;
   std::set<Path> reported_;
   std::set<Path> missing_;
 };
 
 }  // namespace
 
-void check_against_schema(const Value& job, const SourceMap& origins, const Sources& sources, Diagnostics& diagnostics) {
+std::vector<Path> check_against_schema(const Value& job, const SourceMap& origins, const Sources& sources, Diagnostics& diagnostics) {
   static const JsonSchema schema(job_schema());
   SchemaChecker checker(job, origins, sources, diagnostics);
   for (const Violation& violation : schema.validate(job)) checker.report(violation);
+  return checker.refused();
 }
 
 }  // namespace fabric
