@@ -83,13 +83,17 @@ std::string closing(const RunDirectory& run, const Outcome& outcome, const RunVi
 // What died first, what it said last, and how to go on.
 std::string failure(const RunDirectory& run, const Outcome& outcome, const RunView& view, const Terminal& err) {
   const bool stopped = outcome.verdict == "stopped";
+  std::string message = outcome.message.empty() ? outcome.verdict : outcome.message;
+  if (message.starts_with(outcome.verdict + ' ')) message.erase(0, outcome.verdict.size() + 1);  // the word stands in front already
   std::string text = stopped ? err.paint(Style::warning, "stopped") : err.paint(Style::error, "error");
-  text += err.paint(Style::strong, ": " + sanitised(outcome.message.empty() ? outcome.verdict : outcome.message)) + '\n';
+  text += err.paint(Style::strong, (stopped ? " " : ": ") + sanitised(message)) + '\n';
   const std::string bar = err.paint(Style::note, "   |");
   for (const std::string& line : outcome.last_lines) text += bar + ' ' + shortened(sanitised_output(line), err.width > 12 ? err.width - 6 : 6) + '\n';
   const auto remark = [&](std::string_view what, const std::string& value) { text += "   " + err.paint(Style::note, "=") + ' ' + std::string(what) + ": " + value + '\n'; };
   if (!outcome.log.empty()) remark("log", sanitised(shown_path(outcome.log)));
-  if (view.checkpoint() || stopped) remark("help", "go on from the newest checkpoint with `" + sanitised(shell_line({"fabric", "resume", shown_path(run.path())})) + "`");
+  const std::string resume = sanitised(shell_line({"fabric", "resume", shown_path(run.path())}));
+  if (view.checkpoint()) remark("help", "go on from the newest checkpoint with `" + resume + "`");
+  else if (stopped) remark("help", "start it once more in the same folder with `" + resume + "`");
   return text;
 }
 
@@ -133,7 +137,7 @@ int carry_out(const Invocation& invocation, Planning& planning, const RunDirecto
   const bool json = wants_json(invocation);
   if (!json) {
     report(invocation, planning.compilation);
-    std::string head = show_plan_briefly(plan, out) + "  " + out.paint(Style::faint, "Run") + "        " + sanitised(shown_path(run.path())) + '\n';
+    std::string head = show_plan_briefly(plan, out, run.path());
     for (const std::string& remark : start.remarks) head += "  " + sanitised(remark) + '\n';
     out.write(head + '\n');
   }

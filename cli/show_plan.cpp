@@ -49,6 +49,8 @@ std::string resources(const Plan& plan) {
   std::string text = fmt::format("{} on {}, {} {} each", plural(plan.world_size, "rank"), plural(job.num_nodes, "node"),
                                  job.accelerator == Accelerator::cuda ? "one GPU," : "", plural(job.threads, "thread"));
   if (const std::size_t at = text.find("  "); at != std::string::npos) text.erase(at, 1);
+  // A program decides these for itself.
+  if (!job.train) return text;
   text += fmt::format("; {}, {}", name_of(job.strategy), name_of(job.precision));
   if (plan.world_size > 1) text += fmt::format(", {}", name_of(job.process_group.backend));
   return text;
@@ -119,8 +121,10 @@ std::string shell_line(const std::vector<std::string>& arguments) {
   return joined(words, " ");
 }
 
-std::string show_plan_briefly(const Plan& plan, const Terminal& terminal) {
-  return title(plan, terminal) + table(facts(plan, terminal), 2, terminal.width);
+std::string show_plan_briefly(const Plan& plan, const Terminal& terminal, const std::string& run) {
+  Rows rows = facts(plan, terminal);
+  if (!run.empty()) rows.push_back({terminal.paint(Style::faint, "Run"), sanitised(shown_path(run))});
+  return title(plan, terminal) + table(rows, 2, terminal.width);
 }
 
 std::string show_plan(const Plan& plan, bool answered, const Terminal& terminal) {

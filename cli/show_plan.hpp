@@ -12,8 +12,8 @@ namespace fabric {
 // The whole picture. answered: the plan's questions were put to this machine; else it says that they were not.
 std::string show_plan(const Plan& plan, bool answered, const Terminal& terminal);
 
-// Its first lines, for the head of an `apply`.
-std::string show_plan_briefly(const Plan& plan, const Terminal& terminal);
+// Its first lines, for the head of an `apply`. run: the folder of the run, if there is one already.
+std::string show_plan_briefly(const Plan& plan, const Terminal& terminal, const std::string& run = "");
 
 // Each rank with its command and variables, as far as they are known before the start; the rest is shown as <main_port>.
 std::string show_ranks(const Plan& plan, const Terminal& terminal);
