@@ -303,6 +303,8 @@ void Controller::obey(Link& link, const Message& message) {
     link.lost = from_value<messages::Lost>(body);
     judge_lost(link);
     stop_all("TERM", failure_grace, loss_);
+    // To the keeper this says that its word was heard; see keeper.cpp.
+    if (link.lost->who == "agent") link.pipe->close_out();
   } else if (type == messages::Done::type) {
     link.done = true;
     for (std::string& process : from_value<messages::Done>(body).left_behind) left_behind_.push_back(std::move(process));

@@ -30,9 +30,17 @@ ExitStatus wait_for_agent(pid_t agent) {
   }
 }
 
-bool hung_up(int fd) {
+// Whether the other side closes its end of fd within limit.
+bool hangs_up(int fd, std::chrono::milliseconds limit) {
   pollfd watched{fd, 0, 0};
-  return poll(&watched, 1, 0) > 0 && (watched.revents & (POLLHUP | POLLERR)) != 0;
+  return poll(&watched, 1, static_cast<int>(limit.count())) > 0 && (watched.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+// A controller that has heard the word closes the way to its agent, and goes on reading; one that is gone closes both. It may also
+// be on its way out just now, with its descriptors still open: killed together with the agent, it takes some time to be torn down.
+bool controller_is_gone(const FramePipe& pipe) {
+  if (pipe.out() < 0) return true;
+  return hangs_up(pipe.in(), std::chrono::seconds(2)) && hangs_up(pipe.out(), std::chrono::milliseconds(200));
 }
 
 void flush_within(FramePipe& pipe, std::chrono::milliseconds limit) {
@@ -64,7 +72,6 @@ int keep(const Ward& ward, FileDescriptor in, FileDescriptor out, FileDescriptor
   if (status.good()) return 0;
   if (!run_id.empty()) end_processes_with_variable("FABRIC_RUN_ID=" + run_id, std::chrono::seconds(5));
 
-  const bool controller_gone = hung_up(in.get());
   FramePipe pipe(std::move(in), std::move(out), "keeper-" + std::to_string(ward.node), ward.nonce, ward.generation);
   messages::Lost lost;
   lost.nonce = ward.nonce;
@@ -72,7 +79,7 @@ int keep(const Ward& ward, FileDescriptor in, FileDescriptor out, FileDescriptor
   (status.by_signal ? lost.signal : lost.code) = status.number;
   pipe.send(lost);
   flush_within(pipe, std::chrono::seconds(2));
-  if (controller_gone && !run_directory.empty()) {
+  if (!run_directory.empty() && controller_is_gone(pipe)) {
     const std::string message = "the agent of node " + std::to_string(ward.node) + ' ' + status.str() + ", and the controller is gone";
     note_loss(run_directory, ward.node, message);
     close_lost_run(run_directory, message);
