@@ -40,7 +40,11 @@ std::map<std::string, Text> rank_environment(const Plan& plan, const NodeGroup& 
   env["FABRIC_RESUME_FROM"] = Text(Binding::resume_path);
   env["FABRIC_STOP_FILE"] = Text(Binding::stop_file);
   env["FABRIC_EVENTS"] = Text(Binding::events_file);
-  if (group.accelerator == Accelerator::cuda) env["CUDA_VISIBLE_DEVICES"] = Text(Binding::device_ids);
+  if (group.accelerator == Accelerator::cuda) {
+    env["CUDA_VISIBLE_DEVICES"] = Text(Binding::device_ids);
+    // As the probe numbers them; left to itself, CUDA puts the fastest first.
+    env["CUDA_DEVICE_ORDER"] = Text("PCI_BUS_ID");
+  }
   if (plan.job.train && plan.world_size > 1) env["FABRIC_STORE_FD"] = Text(Binding::store_fd);
   return env;
 }

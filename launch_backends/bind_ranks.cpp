@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <map>
+#include <sstream>
+#include <stdexcept>
 
 namespace fabric {
 namespace {
@@ -14,7 +16,7 @@ std::optional<std::string> value_of(Binding binding, const RankPlace& place) {
     case Binding::main_port: return std::to_string(place.main_port);
     case Binding::device_ids: {
       std::string list;
-      for (const std::int64_t id : place.device_ids) list += (list.empty() ? "" : ",") + std::to_string(id);
+      for (const std::string& device : place.devices) list += (list.empty() ? "" : ",") + device;
       return list.empty() ? std::nullopt : std::optional(list);
     }
     case Binding::node_name: return place.node_name;
@@ -69,6 +71,27 @@ BoundRank bind_rank(const RankTemplate& rank, const RankPlace& place, const std:
 
   bound.cwd = bind_text(rank.cwd, place).value_or("");
   return bound;
+}
+
+std::vector<std::string> device_names(const std::vector<std::int64_t>& device_ids, const std::vector<std::string>& inherited) {
+  constexpr std::string_view variable = "CUDA_VISIBLE_DEVICES=";
+  const auto set = std::find_if(inherited.begin(), inherited.end(), [&](const std::string& v) { return v.starts_with(variable); });
+  std::vector<std::string> names;
+  if (set == inherited.end()) {
+    for (const std::int64_t id : device_ids) names.push_back(std::to_string(id));
+    return names;
+  }
+  std::vector<std::string> shown;
+  std::istringstream entries(set->substr(variable.size()));
+  for (std::string entry; std::getline(entries, entry, ',');) {
+    const std::size_t first = entry.find_first_not_of(" \t");
+    shown.push_back(first == std::string::npos ? "" : entry.substr(first, entry.find_last_not_of(" \t") - first + 1));
+  }
+  for (const std::int64_t id : device_ids) {
+    if (id < 0 || static_cast<std::size_t>(id) >= shown.size()) throw std::runtime_error("there is no GPU " + std::to_string(id) + " under " + *set);
+    names.push_back(shown[static_cast<std::size_t>(id)]);
+  }
+  return names;
 }
 
 std::vector<std::string> scrubbed_names(const RankTemplate& rank, const std::vector<std::string>& inherited) {

@@ -15,7 +15,7 @@ namespace fabric {
 struct RankPlace {
   std::string main_address;
   std::int64_t main_port = 0;
-  std::vector<std::int64_t> device_ids;  // empty: no value
+  std::vector<std::string> devices;  // entries of CUDA_VISIBLE_DEVICES; empty: no value
   std::string node_name;
   std::int64_t rank = 0;
   std::int64_t local_rank = 0;
@@ -42,6 +42,11 @@ std::optional<std::string> bind_text(const Text& text, const RankPlace& place);
 // inherited: NAME=value. What matches the template's scrub list is removed, then the template's variables are set. One whose
 // placeholder has no value is not set, and not inherited either; an argument without a value is left out.
 BoundRank bind_rank(const RankTemplate& rank, const RankPlace& place, const std::vector<std::string>& inherited);
+
+// What names the devices of these numbers to CUDA: the numbers themselves, or where an inherited CUDA_VISIBLE_DEVICES chooses among the
+// GPUs of the machine, its entries at these positions, since the probe counted under it. Throws std::runtime_error for a number that it
+// does not show.
+std::vector<std::string> device_names(const std::vector<std::int64_t>& device_ids, const std::vector<std::string>& inherited);
 
 // Names of the inherited variables that the scrub list removes, sorted.
 std::vector<std::string> scrubbed_names(const RankTemplate& rank, const std::vector<std::string>& inherited);

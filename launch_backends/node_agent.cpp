@@ -196,7 +196,7 @@ void NodeAgent::start_rank(std::int64_t local_rank, std::int64_t main_port) {
   place.main_address = job_.main_address;
   place.main_port = main_port;
   place.role_address = job_.main_address;
-  place.device_ids = job_.device_ids;
+  place.devices = device_names(job_.device_ids, own_environment());
   place.node_name = host_;
   place.node_rank = job_.node;
   place.local_rank = local_rank;

@@ -9,7 +9,7 @@ RankPlace place() {
   RankPlace p;
   p.main_address = "10.0.0.1";
   p.main_port = 4711;
-  p.device_ids = {2, 0};
+  p.devices = {"2", "0"};
   p.node_name = "n7";
   p.rank = 5;
   p.local_rank = 1;
@@ -84,13 +84,29 @@ BOOST_AUTO_TEST_CASE(what_has_no_value_is_not_set_and_not_inherited) {
   RankPlace first = place();
   first.resume_path.reset();
   first.store_fd.reset();
-  first.device_ids.clear();
+  first.devices.clear();
   RankTemplate rank = echo();
   rank.argv.push_back(Binding::resume_path);
   const BoundRank bound = bind_rank(rank, first, {"CUDA_VISIBLE_DEVICES=7", "FABRIC_RESUME_FROM=/stale", "HOME=/root"});
   const std::vector<std::string> expected = {"FABRIC_PLAN=/run/plan.json", "HOME=/root", "RANK=5"};
   BOOST_TEST(bound.env == expected, boost::test_tools::per_element());
   BOOST_TEST(bound.argv.size() == 3u);
+}
+
+BOOST_AUTO_TEST_CASE(devices_count_within_what_is_visible) {
+  const std::vector<std::int64_t> ids = {2, 0};
+  const auto check = [&](const std::vector<std::string>& inherited, const std::vector<std::string>& expected) {
+    BOOST_TEST(device_names(ids, inherited) == expected, boost::test_tools::per_element());
+  };
+  check({"HOME=/root"}, {"2", "0"});
+  check({"CUDA_VISIBLE_DEVICES=6,5,4"}, {"4", "6"});
+  check({"CUDA_VISIBLE_DEVICES=GPU-11, GPU-22 , GPU-33"}, {"GPU-33", "GPU-11"});
+  check({"CUDA_VISIBLE_DEVICES=MIG-1,MIG-2,MIG-3", "CUDA_VISIBLE_DEVICES=9"}, {"MIG-3", "MIG-1"});
+  BOOST_CHECK_EXCEPTION(device_names(ids, {"CUDA_VISIBLE_DEVICES=6,5"}), std::runtime_error, [](const std::runtime_error& error) {
+    return error.what() == std::string("there is no GPU 2 under CUDA_VISIBLE_DEVICES=6,5");
+  });
+  BOOST_CHECK_THROW(device_names(ids, {"CUDA_VISIBLE_DEVICES="}), std::runtime_error);
+  BOOST_TEST(device_names({}, {"CUDA_VISIBLE_DEVICES="}).empty());
 }
 
 BOOST_AUTO_TEST_CASE(a_variable_given_twice_is_the_first) {
