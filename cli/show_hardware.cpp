@@ -5,7 +5,9 @@
 #include <fmt/core.h>
 
 #include "cli/outside.hpp"
+#include "schema/hardware_schema.hpp"
 #include "schema/json.hpp"
+#include "schema/json_schema.hpp"
 
 namespace fabric {
 namespace {
@@ -75,6 +77,41 @@ std::string show_hardware(const Hardware& hardware, const Terminal& terminal) {
 
 std::string hardware_json(const Hardware& hardware) { return pretty_json(to_value(hardware)) + '\n'; }
 
+namespace {
+
+// What is wrong with a description of machines, by its schema.
+Diagnostic wrong_hardware(const Violation& violation) {
+  const std::string field = violation.instance.empty() ? "the file" : violation.instance.str();
+  Diagnostic d;
+  d.code = "FAB4802";
+  d.message = "not a description of machines: ";
+  d.at = Place(violation.instance);
+  d.help = "record the machine again with `fabric probe -o FILE`; `fabric schema hardware` prints what a file may hold";
+  const std::string& keyword = violation.keyword;
+  const std::string expected = violation.expected.is_string() ? violation.expected.as_string() : canonical_json(violation.expected);
+  if (keyword == "additionalProperties") {
+    d.message += "unknown key `" + violation.property + "` in " + field;
+    d.at = Place(violation.instance / violation.property, true);
+  } else if (keyword == "required") {
+    d.message += field + " lacks `" + violation.property + '`';
+  } else if (keyword == "type") {
+    d.message += field + ": expected " + (violation.expected.is_array() ? violation.expected.as_array()[0].as_string() + " or null" : expected);
+  } else if (keyword == "const") {
+    d.message += field + ": this fabric knows " + expected;
+  } else if (keyword == "minimum" || keyword == "exclusiveMinimum") {
+    d.message += field + ": expected " + (keyword == "minimum" ? "at least " : "more than ") + expected;
+  } else if (keyword == "minItems" || keyword == "minLength") {
+    d.message += field + " is empty";
+  } else if (keyword == "uniqueItems") {
+    d.message += field + " names one twice";
+  } else {
+    d.message += field + " breaks " + keyword + ' ' + expected;
+  }
+  return d;
+}
+
+}  // namespace
+
 std::optional<Hardware> read_hardware(const std::string& path, Sources& sources, SourceMap& origins, Diagnostics& diagnostics) {
   const ReadFile file = read_file(path);
   Diagnostic d;
@@ -88,19 +125,10 @@ std::optional<Hardware> read_hardware(const std::string& path, Sources& sources,
   const std::uint32_t source = sources.add({path, *file.text, Source::Kind::file});
   const std::optional<Value> value = read_json(sources, source, &origins, diagnostics);
   if (!value) return std::nullopt;
-  d.code = "FAB4802";
-  d.help = "record the machine again with `fabric probe -o FILE`";
-  try {
-    Hardware hardware = from_value<Hardware>(*value);
-    if (hardware.version == Hardware{}.version && !hardware.groups.empty()) return hardware;
-    d.message = hardware.groups.empty() ? "the file describes no machine" : "the file has a version that this fabric does not know";
-    d.at = Path(hardware.groups.empty() ? "groups" : "version");
-  } catch (const BindingError& error) {
-    d.message = std::string("not a description of a machine: ") + error.what();
-    d.at = error.path;
-  }
-  diagnostics.add(std::move(d));
-  return std::nullopt;
+  const std::vector<Violation> violations = JsonSchema(hardware_schema()).validate(*value);
+  for (const Violation& violation : violations) diagnostics.add(wrong_hardware(violation));
+  if (!violations.empty()) return std::nullopt;
+  return from_value<Hardware>(*value);
 }
 
 }  // namespace fabric

@@ -25,6 +25,8 @@ std::string joined(const std::vector<std::string>& words, std::string_view betwe
 
 std::string shown_value(const Value& value) {
   if (value.is_null()) return "at start";
+  // Devices: a count of them, as a job writes it.
+  if (const Value* count = value.is_object() ? value.find("count") : nullptr) return canonical_json(*count);
   return sanitised(value.is_string() ? value.as_string() : canonical_json(value));
 }
 
