@@ -142,7 +142,7 @@ int carry_out(const Invocation& invocation, Planning& planning, const RunDirecto
     out.write(head + '\n');
   }
 
-  RunView view(json ? err : out, err);
+  RunView view(json ? err : out, err, plan.job.train ? RunView::Ranks::own_worker : RunView::Ranks::program);
   RunOptions options;
   options.run_directory = run.path();
   options.attempt = start.attempt;

@@ -27,6 +27,14 @@ std::string text(const Value& detail, std::string_view key) {
   return v && v->is_string() ? v->as_string() : "";
 }
 
+// 2026-11-26T10:50:27.616 info: finished
+bool is_worker_info(std::string_view line) {
+  constexpr std::string_view shape = "0000-00-00T00:00:00.000 info: ";
+  return line.size() >= shape.size() && std::equal(shape.begin(), shape.end(), line.begin(), [](char expected, char c) {
+           return expected == '0' ? c >= '0' && c <= '9' : c == expected;
+         });
+}
+
 std::string loss_text(const std::optional<double>& x) { return x ? fmt::format("{:.4f}", *x) : "-"; }
 
 }  // namespace
@@ -66,6 +74,7 @@ void RunView::print(const std::string& line) {
 }
 
 void RunView::on_line(std::int64_t node, std::int64_t rank, std::string_view line) {
+  if (ranks_ == Ranks::own_worker && is_worker_info(line)) return;
   print(lines_.paint(Style::faint, fmt::format("[{}:{}]", node, rank)) + ' ' + sanitised_output(line));
 }
 

@@ -17,8 +17,11 @@ class RunView : public RunObserver {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // lines: where ranks' lines and epochs go; bar: where the bar is drawn, if that is a terminal. Both outlive the view.
-  RunView(const Terminal& lines, const Terminal& bar) : lines_(lines), bar_(bar) {}
+  enum class Ranks { program, own_worker };
+
+  // lines: where ranks' lines and epochs go; bar: where the bar is drawn, if that is a terminal. Both outlive the view. What fabric's
+  // own worker logs at level info is in the log files only: its events say the same.
+  RunView(const Terminal& lines, const Terminal& bar, Ranks ranks = Ranks::program) : lines_(lines), bar_(bar), ranks_(ranks) {}
   ~RunView() override;
 
   void on_event(const Event& event) override;
@@ -55,6 +58,7 @@ class RunView : public RunObserver {
 
   const Terminal& lines_;
   const Terminal& bar_;
+  const Ranks ranks_;
   const Clock::time_point begun_ = Clock::now();
   Clock::time_point drawn_{};
   Clock::time_point stepping_since_{};

@@ -9,7 +9,7 @@ namespace {
 spdlog::logger& worker_log() {
   static const std::shared_ptr<spdlog::logger> logger = [] {
     auto made = std::make_shared<spdlog::logger>("worker", std::make_shared<spdlog::sinks::stdout_sink_mt>());
-    made->set_pattern("%Y-%m-%dT%H:%M:%S.%e %v");
+    made->set_pattern("%Y-%m-%dT%H:%M:%S.%e %l: %v");
     made->flush_on(spdlog::level::info);  // a killed worker leaves its last line behind
     return made;
   }();
@@ -19,6 +19,6 @@ spdlog::logger& worker_log() {
 }  // namespace
 
 void log_line(std::string_view text) { worker_log().info("{}", text); }
-void log_warning(std::string_view text) { worker_log().warn("warning: {}", text); }
+void log_warning(std::string_view text) { worker_log().warn("{}", text); }
 
 }  // namespace fabric

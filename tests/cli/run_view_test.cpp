@@ -42,6 +42,18 @@ void train(RunView& view) {
   view.on_event(event("epoch", R"({"epoch":2,"train_loss":0.3,"test_loss":0.35,"accuracy":0.9,"samples_per_s":12000})"));
 }
 
+BOOST_AUTO_TEST_CASE(what_an_event_says_is_not_said_twice) {
+  for (const auto ranks : {RunView::Ranks::own_worker, RunView::Ranks::program}) {
+    Screen out, err;
+    RunView view(out.terminal, err.terminal, ranks);
+    view.on_line(0, 0, "2026-11-26T10:50:50.945 info: epoch 1: training loss 0.4115");
+    view.on_line(0, 0, "2026-11-26T10:50:50.946 warning: events are lost");
+    view.on_line(0, 0, "info: of something else");
+    const std::string told = "[0:0] 2026-11-26T10:50:50.946 warning: events are lost\n[0:0] info: of something else\n";
+    BOOST_TEST(out.text() == (ranks == RunView::Ranks::program ? "[0:0] 2026-11-26T10:50:50.945 info: epoch 1: training loss 0.4115\n" + told : told));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_pipe_gets_plain_lines_only) {
   Screen out, err;
   RunView view(out.terminal, err.terminal);

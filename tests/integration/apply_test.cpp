@@ -75,6 +75,9 @@ BOOST_AUTO_TEST_CASE(two_ranks_train_and_leave_everything_that_the_plan_names) {
   BOOST_CHECK_EQUAL(count_events(at, "finished"), 1);
   BOOST_CHECK_EQUAL(read_json(read_text(at + "/status.json"))->find("state")->as_string(), "finished");
   BOOST_CHECK(done.output.find('\x1b') == std::string::npos);  // no terminal, no escapes
+  // Said by events, so the log file alone has it.
+  BOOST_CHECK(read_text(at + "/nodes/0/rank-0.log").find(" info: finished\n") != std::string::npos);
+  BOOST_CHECK(done.output.find(" info: ") == std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(stopped_and_resumed_reaches_the_same_weights_bit_for_bit) {
