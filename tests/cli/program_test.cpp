@@ -68,7 +68,7 @@ BOOST_AUTO_TEST_CASE(of_every_kind_of_failure) {
       {{"plan", "bad.yaml"}, 4, "bad.yaml:2:1"},
       {{"plan", "good.yaml", "--set", "devices=x"}, 4, "command line"},
       {{"plan", "gpu.yaml", "--hardware", "none.json"}, 4, "none.json"},
-      {{"plan", "good.yaml", "--hardware", "machine.json"}, 5, "describes no machine"},
+      {{"plan", "good.yaml", "--hardware", "machine.json"}, 4, "groups is empty"},
       {{"plan", "good.yaml", "--hardware", "broken.json"}, 4, "broken.json:1"},
       {{"plan", "absent.yaml"}, 5, "no-such-program-here"},
       {{"plan", "good.yaml", "--colour"}, 3, "unknown option `--colour`"},
