@@ -171,6 +171,19 @@ class JobChecker {
                         .label = "cannot be chosen here",
                         .help = threads ? "write `threads: " + value + "`" : "remove it; the rank's own value is always right"});
     }
+    if (!on(Accelerator::cpu))
+      for (const char* name : {"CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"})
+        if (job_.env.contains(name))
+          diagnostics_.add({.code = "FAB3030",
+                            .message = "`" + std::string(name) + "` is set by fabric for each rank on a GPU",
+                            .at = Place(Path("env") / name, true),
+                            .label = "cannot be chosen here",
+                            .help = "name the GPUs in `devices`, such as `devices: [6, 7]`; they count within what the environment shows, in the order of the PCI bus"});
+    if (job_.program) {
+      const Path program("program");
+      for (std::size_t i = 0; i < job_.program->command.size(); ++i) no_nul(job_.program->command[i], program / "command" / i, "argument");
+      if (job_.program->cwd) no_nul(*job_.program->cwd, program / "cwd", "folder");
+    }
     for (const auto& [name, value] : job_.env)
       if (value.find('\0') != std::string::npos)
         diagnostics_.add({.code = "FAB3032",
@@ -180,10 +193,21 @@ class JobChecker {
                           .help = "remove it"});
   }
 
+  void no_nul(const std::string& text, const Path& path, const char* what) {
+    if (text.find('\0') == std::string::npos) return;
+    diagnostics_.add({.code = "FAB3032",
+                      .message = "this " + std::string(what) + " holds a NUL byte, which no " + what + " of a process can",
+                      .at = Place(path),
+                      .label = "NUL in here",
+                      .help = "remove it"});
+  }
+
   void address() {
     if (!job_.main_address) return;
     const std::string& text = *job_.main_address;
-    const bool good = std::all_of(text.begin(), text.end(), [](unsigned char c) {
+    const std::size_t colon = text.find(':');
+    const bool with_port = colon != std::string::npos && text.find_first_not_of("0123456789", colon + 1) == std::string::npos;
+    const bool good = !with_port && std::all_of(text.begin(), text.end(), [](unsigned char c) {
       return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '-' || c == ':' || c == '_';
     }) && text[0] != '-';
     if (!good)
@@ -191,7 +215,8 @@ class JobChecker {
                         .message = "main_address `" + text + "` is neither an address nor a host name",
                         .at = Place("main_address"),
                         .label = "not a host",
-                        .help = "write a numeric address such as 10.0.0.1 or a host name, without a port"});
+                        .help = with_port ? "the port is a field of its own: `main_address: " + text.substr(0, colon) + "`, `main_port: " + text.substr(colon + 1) + "`"
+                                          : "write a numeric address such as 10.0.0.1 or a host name, without a port"});
   }
 
   bool on(Accelerator accelerator) const { return !is_auto(job_.accelerator) && std::get<Accelerator>(job_.accelerator) == accelerator; }

@@ -291,6 +291,12 @@ class SchemaChecker {
       d.message = path + ": " + quoted(value) + " is not in this version of fabric";
       d.label = "known, but not built yet";
       d.help = "this version runs " + expected.str();
+    } else if (const auto number = unquote_fix(value, expected, violation.instance); number && !expected.types.contains("string")) {
+      d.code = "FAB2002";
+      d.message = path + ": expected " + expected.str() + ", found " + found(value);
+      d.label = "expected " + expected.str();
+      d.help = "write the number without quotes";
+      d.fix = number;
     } else if (!expected.choices.empty() && (value.is_string() || value.is_integer())) {
       d.code = "FAB2003";
       d.message = path + ": unknown choice " + quoted(value);
@@ -323,7 +329,9 @@ class SchemaChecker {
         d.message = path + ": " + shown(value) + " is out of range: it must be " + *bound;
         d.label = *bound;
       } else if (keyword == "minLength" || keyword == "minItems") {
-        d.message = path + " is empty";
+        const std::size_t size = value.is_array() ? value.as_array().size() : value.is_string() ? value.as_string().size() : 0;
+        d.message = size == 0 ? path + " is empty" : path + " has " + std::to_string(size) + (value.is_array() ? " values" : " characters");
+        if (size == 1) d.message.pop_back();
         d.label = "needs at least " + canonical_json(inner->expected);
       } else if (keyword == "maxLength" || keyword == "maxItems") {
         d.message = path + " is too long: at most " + canonical_json(inner->expected);
@@ -420,7 +428,10 @@ class SchemaChecker {
     return Fix{origin->value, '"' + text.substr(origin->value.begin, origin->value.end - origin->value.begin) + '"'};
   }
   std::optional<Fix> unquote_fix(const Value& value, const Expectation& expected, const Path& path) const {
-    if (!value.is_string() || !(expected.types.contains("integer") || expected.types.contains("number"))) return std::nullopt;
+    if (!value.is_string()) return std::nullopt;
+    // A choice of numbers is refused in quotes, and reads as if it were there.
+    const bool a_choice = expected.types.empty() && std::find(expected.choices.begin(), expected.choices.end(), value.as_string()) != expected.choices.end();
+    if (!a_choice && !expected.types.contains("integer") && !expected.types.contains("number")) return std::nullopt;
     std::string why;
     const std::optional<Value> number = read_json(value.as_string(), &why);
     if (!number || !(number->is_integer() || (number->is_real() && expected.types.contains("number")))) return std::nullopt;

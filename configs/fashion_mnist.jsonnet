@@ -13,7 +13,7 @@ local samples_per_rank = 64;
     task: 'image_classifier',
     model: 'cnn',
     data: { path: '/usr/share/datasets/fashion-mnist', mean: 0.2860, std: 0.3530 },
-    optimizer: { name: 'adamw', lr: 2e-3 },
+    optimizer: { name: 'adamw', lr: 2e-3, weight_decay: 0.01 },
     schedule: 'linear',
     batch_size: ranks * samples_per_rank,
     epochs: 3,

@@ -228,11 +228,12 @@ int Controller::wait_milliseconds() const {
 
 void Controller::hear_signals() {
   while (const int signal = surroundings_.take()) {
-    if (asked_by_signal_ == 0) asked_by_signal_ = signal;
-    else {
-      stop_all("KILL", 0, "a second signal");
+    // Where a failure already ends the run, that stays its outcome, and the signal hurries it.
+    if (stopping_) {
+      stop_all("KILL", 0, "a signal while stopping");
       continue;
     }
+    asked_by_signal_ = signal;
     stop_all(plan_.job.stop.signal, plan_.job.stop.grace.seconds, "SIG" + signal_name(signal));
   }
 }
@@ -408,7 +409,7 @@ void Controller::keep_time() {
 }
 
 void Controller::stop_all(const std::string& signal, double grace, const std::string& why) {
-  const Clock::time_point limit = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(grace + ending_patience));
+  const Clock::time_point limit = Clock::now() + clock_time(grace + ending_patience);
   give_up_at_ = give_up_at_ ? std::min(*give_up_at_, limit) : limit;
   if (!std::exchange(stopping_, true)) {
     Value detail = Value::object();
@@ -464,6 +465,8 @@ Outcome Controller::outcome() const {
     out.exit_code = 128 + asked_by_signal_;
     out.verdict = "stopped";
     out.message = "stopped by SIG" + signal_name(asked_by_signal_);
+    // A rank that could not stop in order has perhaps saved nothing.
+    if (cause && !cause->end.by_us) out.message += ", and " + describe(cause->end);
   } else if (cause) {
     out.exit_code = cause->end.status.shell_code();
     out.verdict = "failed";

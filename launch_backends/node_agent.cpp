@@ -240,7 +240,7 @@ void NodeAgent::stop(const std::string& signal, double grace) {
     return;
   }
   if (phase_ != Phase::running) return;
-  const Clock::time_point at = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(grace));
+  const Clock::time_point at = Clock::now() + clock_time(grace);
   const bool first = !kill_at_;
   kill_at_ = first ? at : std::min(*kill_at_, at);
   if (grace <= 0) {

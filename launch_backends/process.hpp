@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -53,6 +54,11 @@ struct ExitStatus {
   std::string str() const;  // exited with code 3, was killed by signal 9 (KILL)
   friend bool operator==(const ExitStatus&, const ExitStatus&) = default;
 };
+
+// A time in seconds for a clock that counts nanoseconds in 64 bits: what is longer than 30 years is 30 years.
+inline std::chrono::nanoseconds clock_time(double seconds) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(std::min(seconds, 1e9)));
+}
 
 // KILL, TERM, SEGV ...; the number in digits if it has no name.
 std::string signal_name(int signal);

@@ -143,13 +143,15 @@ Checkpoint read_checkpoint(const std::string& path) {
   return checkpoint;
 }
 
-void keep_newest_checkpoints(const std::string& folder, std::int64_t keep) {
+void keep_newest_checkpoints(const std::string& path, std::int64_t keep) {
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  const std::string written = std::filesystem::path(path).filename().string();
   std::vector<std::string> names;
   std::error_code ignored;  // what cannot be deleted now is tried again after the next checkpoint
   for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
     const std::string name = entry.path().filename().string();
     if (!name.starts_with(stem)) continue;
-    if (name.ends_with(extension)) names.push_back(name);
+    if (name.ends_with(extension) && !is_older(written, name)) names.push_back(name);
     if (name.ends_with(unfinished)) std::filesystem::remove(entry.path(), ignored);
   }
   std::sort(names.begin(), names.end(), is_older);

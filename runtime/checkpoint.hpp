@@ -25,7 +25,8 @@ void write_checkpoint(const std::string& path, const Checkpoint& checkpoint);
 // Reads a whole file, to the CPU. Throws Failure(checkpoint) that says which file and why: missing, truncated, corrupt.
 Checkpoint read_checkpoint(const std::string& path);
 
-// Deletes all but the `keep` checkpoints of folder with the highest steps, and what an interrupted writer left behind.
-void keep_newest_checkpoints(const std::string& folder, std::int64_t keep);
+// Deletes all but the `keep` newest checkpoints of folder up to the one at path, which was just written, and what an interrupted writer
+// left behind. Those of higher steps stay: a run that goes on from an earlier one, because they are damaged, must not lose its own to them.
+void keep_newest_checkpoints(const std::string& path, std::int64_t keep);
 
 }  // namespace fabric

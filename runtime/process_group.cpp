@@ -49,7 +49,8 @@ std::string address_towards(const std::string& main, std::int64_t port) {
 }
 
 std::chrono::milliseconds milliseconds(Duration duration) {
-  return std::chrono::milliseconds(std::max<std::int64_t>(1, static_cast<std::int64_t>(duration.seconds * 1000)));
+  // c10d adds it to a clock of nanoseconds in 64 bits: longer than 30 years is 30 years.
+  return std::chrono::milliseconds(std::max<std::int64_t>(1, static_cast<std::int64_t>(std::min(duration.seconds, 1e9) * 1000)));
 }
 
 }  // namespace

@@ -133,6 +133,9 @@ Trainer::Trainer(const Plan& plan, const RankEnvironment& place, const StopReque
       total_steps_(options_.steps ? *options_.steps : *options_.epochs * steps_per_epoch_),
       rule_(make_update_rule(options_.optimizer, task_->parameters())) {
   if (options_.initial_weights && !place.resume_from) load_initial_weights(*options_.initial_weights, task_->parameters());
+  if (options_.schedule.warmup_steps > 0 && options_.schedule.warmup_steps >= total_steps_)
+    throw Failure(FailureClass::plan, "the warm-up of " + std::to_string(options_.schedule.warmup_steps) + " steps does not end within the " +
+                                          std::to_string(total_steps_) + " steps of this training; lower train.schedule.warmup_steps");
   resume();
   strategy_ = make_strategy(plan.job.strategy, task_->parameters(), group_);
   settle();
@@ -305,7 +308,7 @@ void Trainer::save() {
   if (!is_main()) return;
   const std::string path = checkpoint_path(checkpoints_, loop_.step);
   write_checkpoint(path, capture(plan_, loop_, task_->parameters(), *rule_));
-  keep_newest_checkpoints(checkpoints_, plan_.job.checkpoint.keep);
+  keep_newest_checkpoints(path, plan_.job.checkpoint.keep);
   events_.write("checkpoint", detail("path", path, "step", loop_.step));
   log_line("checkpoint " + path);
 }

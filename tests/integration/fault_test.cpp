@@ -5,6 +5,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "schema/json.hpp"
+
 #include "tests/integration/running_program.hpp"
 
 using namespace fabric::test;
@@ -57,14 +59,15 @@ void fault(const std::string& who, int expected_code, const std::string& named) 
   BOOST_CHECK_MESSAGE(gone, who << " killed: " << program.marked().size() << " processes are left after 3 s");
   const auto code = program.wait(seconds(10));
   BOOST_REQUIRE(code);
+  BOOST_CHECK_EQUAL(*code, expected_code);
   if (who == "controller") {
-    std::string told;
-    for (const auto& entry : fs::recursive_directory_iterator(fs::canonical(run)))
-      if (entry.is_regular_file() && entry.path().extension() != ".safetensors") told += read_text(entry.path().string());
-    BOOST_CHECK_MESSAGE(told.find(named) != std::string::npos, "the run directory does not say that the controller died");
+    const std::optional<fabric::Value> status = fabric::read_json(read_text(run + "/status.json"));
+    BOOST_REQUIRE(status);
+    BOOST_CHECK_EQUAL(status->find("state")->as_string(), "lost");
+    BOOST_CHECK_EQUAL(status->find("exit_code")->as_integer(), 125);
+    BOOST_CHECK_MESSAGE(status->find("message")->as_string().find(named) != std::string::npos, status->find("message")->as_string());
     return;
   }
-  BOOST_CHECK_EQUAL(*code, expected_code);
   BOOST_CHECK_MESSAGE(program.output().find(named) != std::string::npos, program.output());
 }
 
@@ -75,6 +78,6 @@ BOOST_AUTO_TEST_SUITE(faults)
 BOOST_AUTO_TEST_CASE(a_killed_rank) { fault("rank", 137, "was killed by signal 9"); }
 BOOST_AUTO_TEST_CASE(a_killed_agent) { fault("agent", 125, "agent"); }
 BOOST_AUTO_TEST_CASE(a_killed_keeper) { fault("keeper", 125, "keeper"); }
-BOOST_AUTO_TEST_CASE(a_killed_controller) { fault("controller", 137, "controller"); }
+BOOST_AUTO_TEST_CASE(a_killed_controller) { fault("controller", 137, "the controller was lost"); }
 
 BOOST_AUTO_TEST_SUITE_END()

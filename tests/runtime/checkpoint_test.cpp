@@ -195,8 +195,16 @@ BOOST_AUTO_TEST_CASE(the_newest_are_kept) {
   for (const std::int64_t step : {5, 99999999, 100000000, 20, 3}) test::write_file(checkpoint_path(folder.path(), step), "x");
   test::write_file(folder / "step-00000021.safetensors.writing", "half");
   test::write_file(folder / "notes.txt", "mine");
-  keep_newest_checkpoints(folder.path(), 2);
+  keep_newest_checkpoints(checkpoint_path(folder.path(), 100000000), 2);
   const std::vector<std::string> expected{"notes.txt", "step-100000000.safetensors", "step-99999999.safetensors"};
+  BOOST_TEST(names_in(folder.path()) == expected, boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(damaged_ones_of_higher_steps_cost_no_good_one) {
+  const test::TemporaryFolder folder;
+  for (const std::int64_t step : {80, 90, 100, 940, 1000}) test::write_file(checkpoint_path(folder.path(), step), "x");
+  keep_newest_checkpoints(checkpoint_path(folder.path(), 100), 2);
+  const std::vector<std::string> expected{"step-00000090.safetensors", "step-00000100.safetensors", "step-00000940.safetensors", "step-00001000.safetensors"};
   BOOST_TEST(names_in(folder.path()) == expected, boost::test_tools::per_element());
 }
 
