@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <filesystem>
+#include <system_error>
 
 #include <fmt/core.h>
 
@@ -81,7 +82,7 @@ std::string closing(const RunDirectory& run, const Outcome& outcome, const RunVi
 }
 
 // What died first, what it said last, and how to go on.
-std::string failure(const RunDirectory& run, const Outcome& outcome, const RunView& view, const Terminal& err) {
+std::string failure(const RunDirectory& run, const Outcome& outcome, const Terminal& err) {
   const bool stopped = outcome.verdict == "stopped";
   std::string message = outcome.message.empty() ? outcome.verdict : outcome.message;
   if (message.starts_with(outcome.verdict + ' ')) message.erase(0, outcome.verdict.size() + 1);  // the word stands in front already
@@ -92,7 +93,8 @@ std::string failure(const RunDirectory& run, const Outcome& outcome, const RunVi
   const auto remark = [&](std::string_view what, const std::string& value) { text += "   " + err.paint(Style::note, "=") + ' ' + std::string(what) + ": " + value + '\n'; };
   if (!outcome.log.empty()) remark("log", sanitised(shown_path(outcome.log)));
   const std::string resume = sanitised(shell_line({"fabric", "resume", shown_path(run.path())}));
-  if (view.checkpoint()) remark("help", "go on from the newest checkpoint with `" + resume + "`");
+  std::vector<SkippedCheckpoint> damaged;
+  if (run.newest_checkpoint(damaged)) remark("help", "go on from the newest checkpoint with `" + resume + "`");
   else if (stopped) remark("help", "start it once more in the same folder with `" + resume + "`");
   return text;
 }
@@ -149,15 +151,20 @@ int carry_out(const Invocation& invocation, Planning& planning, const RunDirecto
   options.resume_path = start.resume_path;
   options.device_ids = start.device_ids;
   const Outcome outcome = planning.backend->submit(plan, *planning.submission, options, view);
-  view.clear();
+  view.finish();
 
-  if (json) {
-    out.write(pretty_json(summary_value(plan, run, start, outcome, view)) + '\n');
-    return outcome.exit_code;
+  // The run is over and its folder says how; that standard output takes no more cannot change it. A summary that is asked for by a
+  // program has to arrive.
+  int exit_code = outcome.exit_code;
+  const auto tell = [&err](const std::string& text) { [[maybe_unused]] const int error = write_all(err.fd, text); };
+  try {
+    out.write(json ? pretty_json(summary_value(plan, run, start, outcome, view)) + '\n' : closing(run, outcome, view, out));
+  } catch (const std::system_error& error) {
+    tell(err.paint(Style::error, "error") + ": " + error.what() + "; how the run ended is in " + sanitised(shown_path(run.path() + "/status.json")) + '\n');
+    if (json && exit_code == 0) exit_code = exit_with(ExitCode::refused);
   }
-  out.write(closing(run, outcome, view, out));
-  if (outcome.verdict != "finished") err.write(failure(run, outcome, view, err));
-  return outcome.exit_code;
+  if (!json && outcome.verdict != "finished") tell(failure(run, outcome, err));
+  return exit_code;
 }
 
 }  // namespace fabric

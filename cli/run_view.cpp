@@ -1,8 +1,9 @@
 #include "cli/run_view.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
-#include <exception>
+#include <cstring>
 #include <utility>
 
 #include <fmt/core.h>
@@ -35,6 +36,12 @@ bool is_worker_info(std::string_view line) {
          });
 }
 
+std::string passed_over(std::int64_t lines) {
+  const bool one = lines == 1;
+  return fmt::format("[{} {} not shown, this output is read too slowly; the run's folder has {}]\n", grouped(static_cast<double>(lines)),
+                     one ? "line is" : "lines are", one ? "it" : "them");
+}
+
 std::string loss_text(const std::optional<double>& x) { return x ? fmt::format("{:.4f}", *x) : "-"; }
 
 }  // namespace
@@ -52,25 +59,49 @@ std::string grouped(double number) {
   return digits;
 }
 
-RunView::~RunView() {
-  try {
-    clear();
-  } catch (const std::exception&) {  // the terminal is gone, and with it what was to be cleared
-  }
-}
+// Lines and bar of one terminal keep their order; a pipe that is full holds up no bar elsewhere.
+RunView::RunView(const Terminal& lines, const Terminal& bar, Ranks ranks)
+    : lines_(lines),
+      bar_(bar),
+      ranks_(ranks),
+      lines_out_(lines.fd),
+      bar_alone_(bar.fd),
+      bar_out_(lines.fd == bar.fd || (lines.interactive && bar.interactive) ? lines_out_ : bar_alone_) {}
 
 double RunView::seconds() const { return std::chrono::duration<double>(Clock::now() - begun_).count(); }
 
 void RunView::clear() {
   if (!bar_shown_) return;
-  bar_.write("\r\x1b[K");
+  // Most of the time the bar is drawn again at once: better a second one than no line.
+  bar_out_.write("\r\x1b[K");
   bar_shown_ = false;
+}
+
+void RunView::finish() {
+  clear();
+  if (dropped_ > 0) {
+    lines_out_.drain();
+    lines_out_.write(passed_over(std::exchange(dropped_, 0)));
+  }
+  lines_out_.drain();
+  say_what_failed();
+  bar_out_.drain();
 }
 
 void RunView::print(const std::string& line) {
   clear();
-  lines_.write(line + '\n');
+  const std::string text = (dropped_ > 0 ? passed_over(dropped_) : "") + line + '\n';
+  if (lines_out_.write(text)) dropped_ = 0;
+  else ++dropped_;
+  say_what_failed();
   draw(true);
+}
+
+void RunView::say_what_failed() {
+  const int error = lines_out_.failure();
+  if (error == 0 || error == EPIPE || &bar_out_ == &lines_out_ || std::exchange(failure_told_, true)) return;
+  bar_out_.write(bar_.paint(Style::warning, "warning") + ": cannot write to standard output: " + std::strerror(error) +
+                 "; the run goes on, and its folder has everything\n");
 }
 
 void RunView::on_line(std::int64_t node, std::int64_t rank, std::string_view line) {
@@ -139,8 +170,7 @@ void RunView::draw(bool at_once) {
   const Clock::time_point now = Clock::now();
   if (!at_once && now - drawn_ < between_draws) return;
   drawn_ = now;
-  bar_.write('\r' + bar_line() + "\x1b[K");
-  bar_shown_ = true;
+  if (bar_out_.write('\r' + bar_line() + "\x1b[K", false)) bar_shown_ = true;
 }
 
 std::string RunView::bar_line() const {

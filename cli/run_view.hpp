@@ -3,11 +3,12 @@
 #pragma once
 
 #include <chrono>
-#include <map>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "cli/background_writer.hpp"
 #include "cli/terminal.hpp"
 #include "launch_backends/launch_backend.hpp"
 
@@ -21,14 +22,14 @@ class RunView : public RunObserver {
 
   // lines: where ranks' lines and epochs go; bar: where the bar is drawn, if that is a terminal. Both outlive the view. What fabric's
   // own worker logs at level info is in the log files only: its events say the same.
-  RunView(const Terminal& lines, const Terminal& bar, Ranks ranks = Ranks::program) : lines_(lines), bar_(bar), ranks_(ranks) {}
-  ~RunView() override;
+  RunView(const Terminal& lines, const Terminal& bar, Ranks ranks = Ranks::program);
 
   void on_event(const Event& event) override;
   void on_line(std::int64_t node, std::int64_t rank, std::string_view line) override;
 
-  // Takes the bar away; called before anything else is printed.
-  void clear();
+  // Takes the bar away and returns when all is written; called before anything else is printed. Until then nobody waits for the
+  // terminal or pipe: what finds no room there is in the log files only, and is counted.
+  void finish();
 
   struct Epoch {
     std::int64_t epoch = 0;
@@ -52,6 +53,8 @@ class RunView : public RunObserver {
   };
 
   void print(const std::string& line);
+  void say_what_failed();
+  void clear();
   void draw(bool at_once);
   std::string bar_line() const;
   void epoch_ended(const Value& detail);
@@ -59,10 +62,15 @@ class RunView : public RunObserver {
   const Terminal& lines_;
   const Terminal& bar_;
   const Ranks ranks_;
+  BackgroundWriter lines_out_;
+  BackgroundWriter bar_alone_;  // if the bar is elsewhere
+  BackgroundWriter& bar_out_;
   const Clock::time_point begun_ = Clock::now();
   Clock::time_point drawn_{};
   Clock::time_point stepping_since_{};
   bool bar_shown_ = false;
+  std::int64_t dropped_ = 0;  // lines that found no room since the last one that did
+  bool failure_told_ = false;
   bool stopping_ = false;
   std::optional<Start> start_;
   std::optional<Step> step_;

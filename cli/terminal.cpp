@@ -1,5 +1,6 @@
 #include "cli/terminal.hpp"
 
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -133,17 +134,26 @@ std::string Terminal::paint(Style style, std::string_view text) const {
   return fmt::format("{}{}\x1b[0m", escape_of(style), text);
 }
 
-void Terminal::write(std::string_view text) const {
+int write_all(int fd, std::string_view text) {
   while (!text.empty()) {
     const ssize_t n = ::write(fd, text.data(), text.size());
     if (n >= 0) {
       text.remove_prefix(static_cast<std::size_t>(n));
-    } else if (errno == EPIPE) {
-      return;
+    } else if (errno == EAGAIN) {
+      // Another holder of the same open file has made it non-blocking.
+      pollfd watched{fd, POLLOUT, 0};
+      poll(&watched, 1, -1);
     } else if (errno != EINTR) {
-      throw std::system_error(errno, std::generic_category(), fd == STDOUT_FILENO ? "cannot write to standard output" : "cannot write to standard error");
+      return errno;
     }
   }
+  return 0;
+}
+
+void Terminal::write(std::string_view text) const {
+  const int error = write_all(fd, text);
+  if (error != 0 && error != EPIPE)
+    throw std::system_error(error, std::generic_category(), fd == STDOUT_FILENO ? "cannot write to standard output" : "cannot write to standard error");
 }
 
 CodePoint next_code_point(std::string_view text, std::size_t& at) {

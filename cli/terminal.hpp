@@ -29,6 +29,9 @@ struct Terminal {
   void write(std::string_view text) const;
 };
 
+// Writes all of text, however long the reader takes. Returns 0, or the errno of what prevents it.
+int write_all(int fd, std::string_view text);
+
 // Standard output, for what was asked for, and standard error, for what went wrong.
 struct Console {
   Terminal out;

@@ -102,6 +102,27 @@ BOOST_AUTO_TEST_CASE(a_full_disk_under_standard_output_is_a_failure) {
   BOOST_TEST(contains(folder.read("err"), "cannot write to standard output"));
 }
 
+// Files may have 300 blocks of 512 bytes: enough for what the rank prints, not enough with `[0:0]` before each line.
+BOOST_AUTO_TEST_CASE(standard_output_that_can_no_longer_be_written_ends_no_run) {
+  const Folder folder;
+  folder.write("job.yaml", job_that("seq 20000; sleep 0.5; echo >done"));
+  const auto run = [&folder](const std::string& options) {
+    folder.write("run.sh", "trap '' XFSZ; ulimit -f 300; exec \"$1\" apply job.yaml " + options + " >>out 2>err\n");
+    const int status = std::system(("cd " + folder.path().string() + " && sh run.sh " FABRIC_BINARY_DIR "/bin/fabric").c_str());
+    return WEXITSTATUS(status);
+  };
+  const int plain = run("");
+  BOOST_TEST(plain == 0, folder.read("err"));
+  BOOST_TEST(folder.read("out").size() == 300u * 512u);
+  BOOST_TEST(contains(folder.read("err"), "warning: cannot write to standard output: File too large; the run goes on"), folder.read("err"));
+  BOOST_TEST(contains(folder.read("err"), "how the run ended is in runs/first/"), folder.read("err"));
+  BOOST_TEST(fs::remove(folder.path() / "done"));
+  // Whoever asked for a summary has none.
+  const int json = run("--format json");
+  BOOST_TEST(json == 125, folder.read("err"));
+  BOOST_TEST(fs::remove(folder.path() / "done"));
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_SUITE(applying)
@@ -159,6 +180,18 @@ BOOST_AUTO_TEST_CASE(what_ranks_print_cannot_drive_the_terminal) {
 BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_SUITE(saved_plans)
+
+// The pipe stays full for six seconds; the signal comes after two.
+BOOST_AUTO_TEST_CASE(a_reader_that_does_not_read_does_not_make_deaf) {
+  const Folder folder;
+  folder.write("job.yaml", job_that("trap \"date +%s >stopped; exit 0\" TERM; seq 300000; while :; do sleep 0.1; done"));
+  folder.write("run.sh", "(timeout -s TERM 2 \"$1\" apply job.yaml; echo $? >code) | sleep 6; date +%s >read\n");
+  const std::string command = "cd " + folder.path().string() + " && sh run.sh " FABRIC_BINARY_DIR "/bin/fabric 2>err";
+  BOOST_TEST(std::system(command.c_str()) == 0);
+  BOOST_REQUIRE(fs::exists(folder.path() / "stopped"));
+  BOOST_TEST(std::stol(folder.read("read")) - std::stol(folder.read("stopped")) >= 2);
+  BOOST_TEST(contains(folder.read("err"), "stopped by SIGTERM"), folder.read("err"));
+}
 
 BOOST_AUTO_TEST_CASE(planning_twice_gives_the_same_bytes) {
   const Folder folder;

@@ -2,8 +2,13 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include <algorithm>
+#include <thread>
+#include <utility>
 
 #include "schema/json.hpp"
 
@@ -49,6 +54,7 @@ BOOST_AUTO_TEST_CASE(what_an_event_says_is_not_said_twice) {
     view.on_line(0, 0, "2026-11-26T10:50:50.945 info: epoch 1: training loss 0.4115");
     view.on_line(0, 0, "2026-11-26T10:50:50.946 warning: events are lost");
     view.on_line(0, 0, "info: of something else");
+    view.finish();
     const std::string told = "[0:0] 2026-11-26T10:50:50.946 warning: events are lost\n[0:0] info: of something else\n";
     BOOST_TEST(out.text() == (ranks == RunView::Ranks::program ? "[0:0] 2026-11-26T10:50:50.945 info: epoch 1: training loss 0.4115\n" + told : told));
   }
@@ -58,7 +64,7 @@ BOOST_AUTO_TEST_CASE(a_pipe_gets_plain_lines_only) {
   Screen out, err;
   RunView view(out.terminal, err.terminal);
   train(view);
-  view.clear();
+  view.finish();
   BOOST_TEST(out.text() ==
              "training: 20 steps in 2 epochs, 60,000 samples, 421,642 parameters\n"
              "epoch 1/2  train loss 0.5000  test loss 0.4000  accuracy 0.8500  12,346 images/s\n"
@@ -73,7 +79,7 @@ BOOST_AUTO_TEST_CASE(a_terminal_gets_a_bar_that_is_taken_away) {
   screen.terminal.width = 100;
   RunView view(screen.terminal, screen.terminal);
   train(view);
-  view.clear();
+  view.finish();
   const std::string text = screen.text();
   BOOST_TEST(text.find("step 10/20  ====") != std::string::npos);
   BOOST_TEST(text.find("50%  loss 0.5000  12,346 images/s") != std::string::npos);
@@ -117,6 +123,7 @@ BOOST_AUTO_TEST_CASE(stopping_is_said_once) {
   RunView view(out.terminal, out.terminal);
   view.on_event(event("stopping", "{}", std::nullopt));
   view.on_event(event("stopping", "{}", std::nullopt));
+  view.finish();
   BOOST_TEST(out.text() == "stopping: ranks save and leave, press Ctrl-C again to kill\n");
 }
 
@@ -125,7 +132,82 @@ BOOST_AUTO_TEST_CASE(a_failure_stops_the_others_and_says_why) {
   RunView view(out.terminal, out.terminal);
   view.on_event(event("note", R"({"message":"disk full; the run goes on without it"})", std::nullopt));
   view.on_event(event("stopping", R"({"why":"rank 1 exited with code 3"})", std::nullopt));
+  view.finish();
   BOOST_TEST(out.text() == "note: disk full; the run goes on without it\nstopping: rank 1 exited with code 3\n");
+}
+
+struct Pipe {
+  int ends[2];
+  explicit Pipe(int flags) { BOOST_REQUIRE(pipe2(ends, O_CLOEXEC | flags) == 0); }
+  ~Pipe() {
+    close(ends[0]);
+    close_writer();
+  }
+  Pipe(const Pipe&) = delete;
+  Pipe& operator=(const Pipe&) = delete;
+  void close_writer() { if (ends[1] >= 0) close(std::exchange(ends[1], -1)); }
+  std::string read_all() const {
+    std::string all;
+    char buffer[1 << 14];
+    for (ssize_t n; (n = read(ends[0], buffer, sizeof buffer)) > 0;) all.append(buffer, static_cast<std::size_t>(n));
+    return all;
+  }
+};
+
+// Were this thread to wait for the reader, that never reads until the run is over, the test would not end.
+BOOST_AUTO_TEST_CASE(a_reader_that_does_not_read_holds_up_nobody) {
+  constexpr std::size_t lines = 20'000;
+  Pipe pipe(0);
+  Screen bar;
+  bar.terminal.interactive = true;
+  Terminal out;
+  out.fd = pipe.ends[1];
+  std::string text;
+  {
+    RunView view(out, bar.terminal);
+    view.on_event(event("start", R"({"steps":20,"epochs":2})"));
+    for (std::size_t i = 0; i < lines; ++i) view.on_line(0, 0, std::to_string(i) + std::string(60, '.'));
+    view.on_event(event("first_step", R"({"step":1})"));
+    std::thread reader([&] { text = pipe.read_all(); });
+    view.finish();
+    pipe.close_writer();
+    reader.join();
+  }
+  const std::size_t shown = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) - 2;
+  BOOST_TEST(shown > 1000u);
+  BOOST_TEST(shown < lines);
+  const std::string note = "[" + grouped(static_cast<double>(lines - shown)) + " lines are not shown, this output is read too slowly; the run's folder has them]\n";
+  BOOST_TEST(text.ends_with(note), text.substr(text.size() - 200));
+  BOOST_TEST(bar.text().find("step 0/20") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_pipe_that_another_made_non_blocking_gets_everything) {
+  Pipe pipe(O_NONBLOCK);
+  fcntl(pipe.ends[0], F_SETFL, 0);
+  Screen bar;
+  Terminal out;
+  out.fd = pipe.ends[1];
+  std::string text;
+  RunView view(out, bar.terminal);
+  for (int i = 0; i < 2000; ++i) view.on_line(0, 0, std::string(80, 'x'));
+  std::thread reader([&] { text = pipe.read_all(); });
+  view.finish();
+  pipe.close_writer();
+  reader.join();
+  BOOST_TEST(text.size() == 2000u * 87u);
+}
+
+BOOST_AUTO_TEST_CASE(an_output_that_cannot_be_written_is_told_once_and_ends_nothing) {
+  Terminal full;
+  full.fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+  Screen err;
+  RunView view(full, err.terminal);
+  for (int i = 0; i < 10; ++i) view.on_line(0, 0, "hello");
+  view.finish();
+  view.on_line(0, 0, "hello");
+  view.finish();
+  close(full.fd);
+  BOOST_TEST(err.text() == "warning: cannot write to standard output: No space left on device; the run goes on, and its folder has everything\n");
 }
 
 BOOST_AUTO_TEST_CASE(numbers_in_words) {
