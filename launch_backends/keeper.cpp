@@ -9,6 +9,9 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstring>
+#include <string_view>
+#include <system_error>
 
 #include "launch_backends/frame_pipe.hpp"
 #include "launch_backends/lost_run.hpp"
@@ -28,6 +31,36 @@ ExitStatus wait_for_agent(pid_t agent) {
     if (pid == agent) return ExitStatus::of(status);
     if (pid < 0 && errno != EINTR) return ExitStatus{false, 1};
   }
+}
+
+struct Told {
+  std::string run_id, run_directory;
+  FileDescriptor lock;
+};
+
+// What tell_keeper sent. It has waited in the socket, and the lock with it, since the agent needed nobody to be awake for it.
+Told hear_agent(int socket) {
+  char text[8192];
+  iovec part{text, sizeof text};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  const ssize_t n = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  Told told;
+  if (n <= 0) return told;
+  const std::string_view note(text, static_cast<std::size_t>(n));
+  const std::size_t cut = note.find('\n');
+  told.run_id = note.substr(0, cut);
+  if (cut != std::string_view::npos) told.run_directory = note.substr(cut + 1);
+  if (const cmsghdr* header = CMSG_FIRSTHDR(&message); header && header->cmsg_type == SCM_RIGHTS) {
+    int lock = -1;
+    std::memcpy(&lock, CMSG_DATA(header), sizeof lock);
+    told.lock.reset(lock);
+  }
+  return told;
 }
 
 // Whether the other side closes its end of fd within limit.
@@ -54,7 +87,22 @@ void flush_within(FramePipe& pipe, std::chrono::milliseconds limit) {
 
 }  // namespace
 
-std::string keeper_note(const std::string& run_id, const std::string& run_directory) { return run_id + '\n' + run_directory; }
+void tell_keeper(int socket, const std::string& run_id, const std::string& run_directory, int lock) {
+  std::string text = run_id + '\n' + run_directory;
+  iovec part{text.data(), text.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof lock)] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof lock);
+  std::memcpy(CMSG_DATA(header), &lock, sizeof lock);
+  if (sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) throw std::system_error(errno, std::generic_category(), "cannot tell the keeper");
+}
 
 int keep(const Ward& ward, FileDescriptor in, FileDescriptor out, FileDescriptor agent) {
   prctl(PR_SET_NAME, "fabric-keeper");
@@ -62,11 +110,7 @@ int keep(const Ward& ward, FileDescriptor in, FileDescriptor out, FileDescriptor
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2}) ::signal(signal, SIG_IGN);
   const ExitStatus status = wait_for_agent(ward.agent);
 
-  char note[8192];
-  const ssize_t n = recv(agent.get(), note, sizeof note, MSG_DONTWAIT);
-  const std::string text(note, n > 0 ? static_cast<std::size_t>(n) : 0);
-  const std::size_t cut = text.find('\n');
-  const std::string run_id = text.substr(0, cut), run_directory = cut == std::string::npos ? "" : text.substr(cut + 1);
+  const auto [run_id, run_directory, lock] = hear_agent(agent.get());
 
   end_descendants(std::chrono::seconds(5));
   if (status.good()) return 0;

@@ -22,7 +22,8 @@ struct Ward {
 // agent: a socket at whose other end is the agent, which tells through it what run it has.
 int keep(const Ward& ward, FileDescriptor in, FileDescriptor out, FileDescriptor agent);
 
-// What the agent tells its keeper: "run id \n run directory".
-std::string keeper_note(const std::string& run_id, const std::string& run_directory);
+// What the agent tells its keeper at the other end of the socket, once: its run, and a share in the lock of its node, so that a later
+// attempt starts nothing there before this keeper too is done. Throws std::system_error.
+void tell_keeper(int socket, const std::string& run_id, const std::string& run_directory, int lock);
 
 }  // namespace fabric

@@ -25,7 +25,12 @@ void note_loss(const std::string& run_directory, std::int64_t node, const std::s
 }
 
 void close_lost_run(const std::string& run_directory, const std::string& message) try {
-  const RunDirectory run = RunDirectory::open(run_directory);
+  RunDirectory run = RunDirectory::open(run_directory);
+  // Whoever has resumed it meanwhile speaks for it now; but the lost controller may be a moment from letting go.
+  for (int attempt = 0; !run.lock(); ++attempt) {
+    if (attempt == 25) return;
+    usleep(20'000);
+  }
   RunStatus status = run.status();
   status.state = "lost";
   status.ended = now_seconds();

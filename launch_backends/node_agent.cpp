@@ -50,12 +50,16 @@ std::string own_host_name() {
   return gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
 }
 
-// Taken for as long as this agent lives. One of an earlier attempt may still be ending its ranks, after its controller was killed.
+// Taken for as long as this agent or its keeper lives. Those of an earlier attempt may still be ending its ranks, after its controller
+// was killed; how long that may take is known from their limits.
 FileDescriptor lock_node(const std::string& path) {
   FileDescriptor lock(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
   if (!lock) throw std::system_error(errno, std::generic_category(), "cannot lock " + path);
-  for (int attempt = 0; flock(lock.get(), LOCK_EX | LOCK_NB) != 0; ++attempt) {
-    if (errno != EWOULDBLOCK || attempt == 250) throw std::system_error(errno, std::generic_category(), "cannot lock " + path);
+  const Clock::time_point deadline = Clock::now() + 20s;
+  while (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) throw std::system_error(errno, std::generic_category(), "cannot lock " + path);
+    if (Clock::now() > deadline)
+      throw std::runtime_error("an earlier attempt of this run still has processes on this node: `fuser " + path + "` names its agent or keeper, end it and resume again");
     usleep(20'000);
   }
   return lock;
@@ -169,8 +173,7 @@ void NodeAgent::prepare(messages::Prepare order) {
       ready.main_port = port_.port;
     }
     ready.scrubbed = scrubbed_names(job_.group.rank, own_environment());
-    const std::string note = keeper_note(job_.run_id, job_.run_directory);
-    send(keeper_.get(), note.data(), note.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    tell_keeper(keeper_.get(), job_.run_id, job_.run_directory, node_lock_.get());
     phase_ = Phase::prepared;
     pipe_.send(ready);
   } catch (const std::exception& error) {

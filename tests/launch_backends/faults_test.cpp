@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <random>
+#include <thread>
 
 #include "launch_backends/process.hpp"
 #include "schema/json.hpp"
@@ -156,6 +157,29 @@ BOOST_AUTO_TEST_CASE(controller_and_agent_are_killed_at_once) {
   kill(agent, SIGKILL);
   check_lost(run, run.finish(), "the agent of node 0 was killed by signal 9 (KILL), and the controller is gone");
   check_gone(run.directory() + "/naked-0");
+}
+
+// The keeper of the first attempt, held up, wakes when the second would be running: it ends what has the run's id.
+BOOST_AUTO_TEST_CASE(a_keeper_that_clears_up_late_ends_no_rank_of_the_next_attempt) {
+  RunUnderTest run({"ready,sleep", "ready,sleep"});
+  run.start();
+  run.await_ready();
+  const pid_t agent = run.agent(), keeper = run.keeper();
+  kill(keeper, SIGSTOP);
+  kill(run.controller(), SIGKILL);
+  kill(agent, SIGKILL);
+  run.options.attempt = 2;
+  std::thread waker([keeper] {
+    usleep(800'000);
+    kill(keeper, SIGCONT);
+  });
+  run.plan.groups = plan_of({"ms:1000,exit:0", "ms:1000,exit:0"}).groups;
+  run.start();
+  const FinishedRun finished = run.finish();
+  waker.join();
+  check(run, finished, {0, "finished", ""});
+  BOOST_TEST(run.status().state == "finished");
+  BOOST_TEST(run.status().attempt == 2);
 }
 
 BOOST_AUTO_TEST_CASE(controller_and_keeper_are_killed_at_once) {

@@ -128,10 +128,11 @@ RunUnderTest::~RunUnderTest() {
 }
 
 void RunUnderTest::start() {
-  if (options.run_directory.empty()) {
-    run_ = RunDirectory::create(folder_, plan.name, plan);
-    options.run_directory = run_->path();
-  }
+  if (controller_ > 0) waitpid(controller_, nullptr, 0);
+  if (answer_ >= 0) close(answer_);
+  std::optional<RunDirectory> run = options.run_directory.empty() ? RunDirectory::create(folder_, plan.name, plan) : RunDirectory::open(directory());
+  options.run_directory = run->path();
+  if (!run->lock()) throw std::runtime_error("the run is alive");
   DescriptorPair pipe = make_pipe();
   fcntl(pipe.second.get(), F_SETPIPE_SZ, 1 << 20);
   fault_ = Clock::now();
@@ -153,6 +154,8 @@ void RunUnderTest::start() {
     }
     _exit(code);
   }
+  // From here on the lock is the controller's.
+  run.reset();
   answer_ = pipe.first.release();
 }
 

@@ -36,7 +36,7 @@ class RunUnderTest {
   Plan plan;
   RunOptions options;
 
-  void start();
+  void start();                             // again once the controller was killed: in the same directory
   void await_ready();                       // each rank has done `ready`
   void fault() { fault_ = Clock::now(); }   // from now on time counts
   FinishedRun finish();
@@ -56,7 +56,6 @@ class RunUnderTest {
 
   std::string folder_;
   std::string marker_;
-  std::optional<RunDirectory> run_;
   pid_t controller_ = 0;
   int answer_ = -1;
   Clock::time_point fault_;
