@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "cli/terminal.hpp"
 #include "cli/version.hpp"
 #include "compiler/front_ends/jsonnet.hpp"
 #include "launch_backends/process.hpp"
@@ -88,30 +89,30 @@ ReadFile read_file(const std::string& path) {
 }
 
 void write_file(const std::string& path, const std::string& content) {
-  std::string temporary = path + ".XXXXXX";
-  const int fd = mkstemp(temporary.data());
-  if (fd < 0) fail("cannot write " + path);
-  try {
-    Descriptor file{fd};
-    for (std::string_view rest = content; !rest.empty();) {
-      const ssize_t n = write(fd, rest.data(), rest.size());
-      if (n < 0 && errno != EINTR) fail("cannot write " + path);
-      if (n > 0) rest.remove_prefix(static_cast<std::size_t>(n));
-    }
-    // mkstemp made it private; a new file gets what the umask leaves.
-    const mode_t mask = umask(0);
-    umask(mask);
-    if (fchmod(fd, 0666 & ~mask) != 0 || fsync(fd) != 0) fail("cannot write " + path);
-  } catch (...) {
-    unlink(temporary.c_str());
-    throw;
+  struct stat status {};
+  const bool exists = stat(path.c_str(), &status) == 0;
+  // A device, a pipe or a terminal takes what is written; it cannot be replaced.
+  if (exists && !S_ISREG(status.st_mode)) {
+    const Descriptor file{open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY)};
+    if (file.fd < 0 || (errno = write_all(file.fd, content)) != 0) fail("cannot write " + path);
+    return;
   }
-  if (rename(temporary.c_str(), path.c_str()) != 0) {
-    const int why = errno;
-    unlink(temporary.c_str());
-    errno = why;
-    fail("cannot write " + path);
-  }
+  // A link stays, and what it points at is replaced.
+  const std::string target = exists ? real_path(path) : path;
+  std::string temporary = target + ".XXXXXX";
+  const Descriptor file{mkstemp(temporary.data())};
+  if (file.fd < 0) fail("cannot write " + path);
+  // mkstemp made it private; a new file gets what the umask leaves.
+  const mode_t mask = umask(0);
+  umask(mask);
+  int error = write_all(file.fd, content);
+  if (error == 0 && fchmod(file.fd, exists ? status.st_mode & 0777 : 0666 & ~mask) != 0) error = errno;
+  if (error == 0 && fsync(file.fd) != 0) error = errno;
+  if (error == 0 && rename(temporary.c_str(), target.c_str()) != 0) error = errno;
+  if (error == 0) return;
+  unlink(temporary.c_str());
+  errno = error;
+  fail("cannot write " + path);
 }
 
 std::string shown_path(const std::string& path) {

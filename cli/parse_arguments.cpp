@@ -71,7 +71,7 @@ Arguments parse_arguments(const Command& command, const std::vector<std::string>
     app.parse(std::vector<std::string>(std::make_reverse_iterator(dashes), arguments.rend()));
   } catch (const CLI::ArgumentMismatch&) {
     // An option at the end without its value: CLI11 does not say which in a form to build on, but it is the last one.
-    throw UsageError("`" + arguments.back() + "` needs a value", see_help(command));
+    throw UsageError("`" + *std::prev(dashes) + "` needs a value", see_help(command));
   } catch (const CLI::ParseError& error) {
     throw UsageError(error.what(), see_help(command));
   }

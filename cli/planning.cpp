@@ -67,6 +67,13 @@ Request request_of(const Arguments& arguments) {
   return request;
 }
 
+std::vector<std::string> command_line(std::string_view command, const std::string& job, const Request& request) {
+  std::vector<std::string> line = {"fabric", std::string(command), job};
+  for (const std::string& profile : request.profiles) line.insert(line.end(), {"--profile", profile});
+  for (const std::string& set : request.sets) line.insert(line.end(), {"--set", set});
+  return line;
+}
+
 Planning plan_job(const Request& request, const std::string& self, const std::optional<std::string>& hardware_file) {
   Planning p;
   std::optional<Hardware> recorded;

@@ -5,6 +5,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "cli/command.hpp"
 #include "compiler/compile.hpp"
@@ -31,6 +33,9 @@ struct Planning {
 
 // The job as the arguments name it.
 Request request_of(const Arguments& arguments);
+
+// fabric COMMAND JOB --profile ... --set ..., as words; JOB as it was written, or as the request names it.
+std::vector<std::string> command_line(std::string_view command, const std::string& job, const Request& request);
 
 // hardware_file: plan for that machine; questions about paths are then left open.
 Planning plan_job(const Request& request, const std::string& self, const std::optional<std::string>& hardware_file);

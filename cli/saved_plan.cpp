@@ -2,6 +2,7 @@
 
 #include "cli/outside.hpp"
 #include "cli/plan_diff.hpp"
+#include "cli/show_plan.hpp"
 #include "schema/json.hpp"
 #include "schema/sha256.hpp"
 
@@ -66,12 +67,10 @@ std::vector<Note> notes_on(const std::vector<Difference>& all) {
   return notes;
 }
 
-// fabric plan JOB --profile ... --set ... -o NAME
 std::string remake_line(const Request& request, const std::string& name) {
-  std::string line = "fabric plan " + shown_path(request.job);
-  for (const std::string& profile : request.profiles) line += " --profile " + profile;
-  for (const std::string& set : request.sets) line += " --set " + set;
-  return line + " -o " + name;
+  std::vector<std::string> line = command_line("plan", shown_path(request.job), request);
+  line.insert(line.end(), {"-o", name});
+  return shell_line(line);
 }
 
 }  // namespace

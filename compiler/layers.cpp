@@ -115,7 +115,7 @@ std::optional<JobFile> read_job_file(const Request& request, const Outside& outs
   if (!file.text) {
     diagnostics.add({.code = "FAB0001",
                      .message = "cannot read the job file " + request.job + ": " + file.error,
-                     .help = "give the path of a .yaml or .jsonnet file; `fabric help plan` shows how to start one"});
+                     .help = "give the path of a .yaml or .jsonnet file; `fabric help` shows how to start"});
     return std::nullopt;
   }
   inputs.push_back({path, sha256_hex(*file.text)});

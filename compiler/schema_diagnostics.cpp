@@ -60,7 +60,7 @@ struct Expectation {
   std::string str() const {
     if (unit == "duration") return "a duration such as 90s, 10m, 36h or 1-12:00:00";
     if (unit == "interval") return "an interval such as `500 steps` or `1 epoch`";
-    if (unit == "devices") return "`auto`, a count, or indices such as [0, 2]";
+    if (unit == "devices") return "`auto`, a count from 1 to 99999 (-1: all), or different indices such as [0, 2]";
     std::vector<std::string> parts;
     if (may_be_auto) parts.push_back("`auto`");
     for (const std::string& choice : choices) parts.push_back('`' + choice + '`');

@@ -266,10 +266,10 @@ void Controller::obey(Link& link, const Message& message) {
     link.ready = true;
     if (!ready.scrubbed.empty()) {
       Value detail = Value::object();
-      detail.set("message", "inherited variables of another launcher were removed");
-      Value names = Value::array();
-      for (const std::string& name : ready.scrubbed) names.as_array().push_back(name);
-      detail.set("scrubbed", std::move(names));
+      std::string list;
+      for (const std::string& name : ready.scrubbed) list += (list.empty() ? "" : ", ") + name;
+      detail.set("message", "inherited variables of another launcher were removed: " + list);
+      detail.set("scrubbed", to_value(ready.scrubbed));
       record_.event("note", std::move(detail));
     }
     if (ready.main_port) main_port_ = *ready.main_port;

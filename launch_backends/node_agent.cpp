@@ -308,7 +308,7 @@ void NodeAgent::follow_ranks() {
 }
 
 void NodeAgent::follow(Rank& rank) {
-  for (Event& event : rank.events.read(most_at_once)) {
+  for (Event& event : rank.events.read(most_at_once, rank.ended)) {
     event.node = identity_.node;
     event.rank = rank.number;
     if (event.kind == "error") {

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <deque>
 #include <system_error>
+#include <utility>
 
 #include "launch_backends/process.hpp"
 #include "launch_backends/protocol.hpp"
@@ -120,7 +121,7 @@ std::int64_t EventTail::size() const { return size_of(file_.get()); }
 
 std::int64_t EventTail::take_malformed() { return std::exchange(malformed_, 0); }
 
-std::vector<Event> EventTail::read(std::size_t most) {
+std::vector<Event> EventTail::read(std::size_t most, bool last) {
   std::vector<Event> events;
   while (most > 0) {
     const std::string bytes = read_at(file_.get(), offset_, std::min<std::size_t>(most, 1 << 16));
@@ -145,6 +146,7 @@ std::vector<Event> EventTail::read(std::size_t most) {
       pending_.clear();
     }
   }
+  if (last && offset_ >= size() && !skipping_) line(std::exchange(pending_, {}), events);
   return events;
 }
 

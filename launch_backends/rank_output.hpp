@@ -67,8 +67,9 @@ class EventTail {
   // Makes the file if there is none, and starts at its present end. Throws std::system_error.
   explicit EventTail(const std::string& path);
 
-  // Events that have come since, from at most `most` bytes, without node and rank.
-  std::vector<Event> read(std::size_t most);
+  // Events that have come since, from at most `most` bytes, without node and rank. last: the program has ended, and what is there now
+  // is all, whether or not its last line has an end.
+  std::vector<Event> read(std::size_t most, bool last);
   std::int64_t size() const;
   std::int64_t offset() const { return offset_; }
   // Lines that were no events since the last call.

@@ -48,7 +48,7 @@ std::string read_text(const std::string& path) {
 }
 
 // A reader sees the old text or the new one, whole. Not flushed to the disk: that costs more than starting a rank, and what a power
-// failure could take is written again by the next attempt.
+// failure could take is of the last seconds.
 void replace_file(const std::string& path, std::string_view text) {
   const std::string temporary = path + ".new-" + std::to_string(getpid());
   try {
@@ -125,6 +125,9 @@ RunDirectory::~RunDirectory() {
 RunDirectory RunDirectory::create(const std::string& runs, const std::string& name, const Plan& plan) {
   const fs::path folder = fs::absolute(runs) / name;
   make_folders(folder);
+  std::error_code error;
+  if (const fs::file_status latest = fs::symlink_status(folder / "latest", error); fs::exists(latest) && !fs::is_symlink(latest))
+    throw std::runtime_error((folder / "latest").string() + " is not the link that points at the last run: move it away");
   for (int attempt = 0;; ++attempt) {
     const std::string id = fresh_id();
     const fs::path path = folder / id;
@@ -175,6 +178,23 @@ RunStatus RunDirectory::status() const {
   const std::optional<Value> value = read_json(read_text(path), &why);
   if (!value) throw std::runtime_error(path + ": " + why);
   return from_value<RunStatus>(*value);
+}
+
+RunStatus RunDirectory::status_by_events() const {
+  RunStatus status;
+  status.state = "lost";
+  std::error_code error;
+  const std::string text = fs::exists(path_ + "/events.jsonl", error) ? read_text(path_ + "/events.jsonl") : "";
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    const std::optional<Value> event = read_json(std::string_view(text).substr(at, end - at));
+    const Value* kind = event ? event->find("kind") : nullptr;
+    const Value* detail = kind && *kind == Value("run_started") ? event->find("detail") : nullptr;
+    const Value* attempt = detail ? detail->find("attempt") : nullptr;
+    if (attempt && attempt->is_integer()) status.attempt = std::max(status.attempt, attempt->as_integer());
+    at = end + 1;
+  }
+  return status;
 }
 
 void RunDirectory::write_status(const RunStatus& status) const { replace_file(path_ + "/status.json", canonical_json(to_value(status)) + '\n'); }

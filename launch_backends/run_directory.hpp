@@ -37,7 +37,8 @@ struct SkippedCheckpoint {
 
 class RunDirectory {
  public:
-  // Makes runs/NAME/<id>, writes plan.json and points runs/NAME/latest at it. Throws std::system_error with the path in its text.
+  // Makes runs/NAME/<id>, writes plan.json and points runs/NAME/latest at it. Throws std::runtime_error with the path in
+  // its text.
   static RunDirectory create(const std::string& runs, const std::string& name, const Plan& plan);
   // An existing run by its path, `latest` link included. Throws std::system_error where there is none.
   static RunDirectory open(const std::string& path);
@@ -53,7 +54,10 @@ class RunDirectory {
   bool lock();
 
   std::string plan_text() const;
+  // Throws std::runtime_error where it cannot be read.
   RunStatus status() const;
+  // What can be said without it: lost, in the last attempt that its events name.
+  RunStatus status_by_events() const;
   void write_status(const RunStatus& status) const;
   void append_event(const Event& event) const;
 

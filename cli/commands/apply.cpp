@@ -27,6 +27,8 @@ int run_apply(const Invocation& invocation) {
   const bool saved = file.text && looks_like_saved_plan(*file.text);
   if (saved && (arguments.has("profile") || arguments.has("set")))
     throw UsageError("a saved plan is closed: --profile and --set change nothing in it", "give them to `fabric plan JOB -o " + operand + "`");
+  const std::string runs = arguments.value("runs").value_or("runs");
+  if (runs.empty()) throw UsageError("`--runs` names no folder", "leave it out, and runs are kept in `runs` of the working directory");
   Planning planning = saved ? plan_saved(operand, *file.text, invocation.self) : plan_job(request_of(arguments), invocation.self, std::nullopt);
   if (!planning.good()) return refuse_to_run(invocation, planning.compilation);
 
@@ -34,7 +36,7 @@ int run_apply(const Invocation& invocation) {
   start.device_ids = take_gpus(planning);
   if (planning.compilation.diagnostics.has_errors()) return refuse_to_run(invocation, planning.compilation);
   const Plan& plan = *planning.compilation.plan;
-  const RunDirectory run = RunDirectory::create(arguments.value("runs").value_or("runs"), plan.name, plan);
+  const RunDirectory run = RunDirectory::create(runs, plan.name, plan);
   return carry_out(invocation, planning, run, start);
 }
 

@@ -26,15 +26,6 @@ constexpr Example plan_examples[] = {
     {"fabric plan job.yaml --hardware gpu-box.json", "for a machine recorded with `fabric probe`"},
 };
 
-// The command that carries out what was shown.
-std::vector<std::string> apply_line(const Invocation& invocation, const Plan& plan) {
-  if (const auto saved = invocation.arguments.value("output")) return {"fabric", "apply", *saved};
-  std::vector<std::string> line = {"fabric", "apply", *invocation.arguments.operand};
-  for (const std::string& profile : plan.request.profiles) line.insert(line.end(), {"--profile", profile});
-  for (const std::string& set : plan.request.sets) line.insert(line.end(), {"--set", set});
-  return line;
-}
-
 // Not part of the plan: it changes from one minute to the next.
 std::string gpus_in_use(const Terminal& terminal) {
   Diagnostics ignored;  // planning has told what does not work
@@ -51,7 +42,8 @@ int run_plan(const Invocation& invocation) {
   if (!planning.good()) return exit_with(planning.failure());
 
   const Plan& plan = *planning.compilation.plan;
-  if (const auto path = arguments.value("output")) write_file(*path, save_plan(plan));
+  const auto path = arguments.value("output");
+  if (path) write_file(*path, save_plan(plan));
   if (arguments.value("format") == "json") {
     out.write(pretty_json(plan_document(plan)) + '\n');
     return exit_with(ExitCode::success);
@@ -60,8 +52,10 @@ int run_plan(const Invocation& invocation) {
   if (arguments.has("ranks")) text += show_ranks(plan, out);
   if (planning.answered && uses_gpus(plan)) text += gpus_in_use(out);
   text += '\n';
-  if (const auto path = arguments.value("output")) text += "Saved in " + sanitised(*path) + ".  ";
-  text += "Run it:  " + out.paint(Style::accent, sanitised(shell_line(apply_line(invocation, plan)))) + '\n';
+  if (path) text += "Saved in " + sanitised(*path) + ".  ";
+  const std::vector<std::string> apply = path ? std::vector<std::string>{"fabric", "apply", *path} : command_line("apply", *arguments.operand, plan.request);
+  // For another machine: here it would be another plan.
+  text += (arguments.has("hardware") ? "Run it on that machine:  " : "Run it:  ") + out.paint(Style::accent, sanitised(shell_line(apply))) + '\n';
   out.write(text);
   return exit_with(ExitCode::success);
 }

@@ -15,29 +15,45 @@ constexpr Example resume_examples[] = {
     {"fabric resume runs/fashion-mnist/latest", "the last run of that name"},
 };
 
+std::optional<RunStatus> status_of(const RunDirectory& run, std::string* why) try {
+  return run.status();
+} catch (const std::exception& error) {
+  if (why) *why = error.what();
+  return std::nullopt;
+}
+
 int run_resume(const Invocation& invocation) {
   const std::string& operand = *invocation.arguments.operand;
   std::optional<RunDirectory> run;
   std::string text;
   RunStatus status;
+  RunStart start;
   try {
     run = RunDirectory::open(operand);
     text = run->plan_text();
-    status = run->status();
+    if (!run->lock()) {
+      std::string who = "another process";
+      if (const std::optional<RunStatus> living = status_of(*run, nullptr)) who = "process " + std::to_string(living->controller_pid);
+      return refuse_to_run(invocation, "FAB6005", "the run is alive: " + who + " conducts it", "wait for its end, or stop it with Ctrl-C where it was started");
+    }
+    // Read under the lock, so that nobody changes it any more.
+    std::string why;
+    if (const std::optional<RunStatus> found = status_of(*run, &why)) {
+      status = *found;
+    } else {
+      status = run->status_by_events();
+      start.remarks.push_back("its status cannot be read, taken for lost: " + why);
+    }
   } catch (const std::exception& error) {
     return refuse_to_run(invocation, "FAB6006", operand + " is not a run: " + error.what(), "give the folder of a run: runs/NAME/latest or runs/NAME/ID");
   }
   if (status.state == "finished")
     return refuse_to_run(invocation, "FAB6004", "the run has finished: there is nothing to go on with", "`fabric apply` starts a new run");
-  if (!run->lock())
-    return refuse_to_run(invocation, "FAB6005", "the run is alive: process " + std::to_string(status.controller_pid) + " conducts it",
-                         "wait for its end, or stop it with Ctrl-C where it was started");
 
   Planning planning = plan_saved(shown_path(run->path() + "/plan.json"), text, invocation.self,
                                  "put the job back as it was, or start a new run with `fabric apply`");
   if (!planning.good()) return refuse_to_run(invocation, planning.compilation);
 
-  RunStart start;
   start.device_ids = take_gpus(planning);
   if (planning.compilation.diagnostics.has_errors()) return refuse_to_run(invocation, planning.compilation);
   start.attempt = status.attempt + 1;

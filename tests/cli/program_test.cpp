@@ -77,6 +77,9 @@ BOOST_AUTO_TEST_CASE(of_every_kind_of_failure) {
       {{"apply", "absent.yaml"}, 125, "no-such-program-here"},
       {{"apply", "none.yaml"}, 125, "none.yaml"},
       {{"apply"}, 125, "needs a JOB"},
+      {{"apply", "good.yaml", "--runs", ""}, 125, "`--runs` names no folder"},
+      {{"plan", "--set", "--", "good.yaml"}, 3, "`--set` needs a value"},
+      {{"plan", "good.yaml", "--set", "devices=9999999"}, 4, "a count from 1 to 99999"},
       {{"apply", "good.yaml", "--output", "x"}, 125, "unknown option"},
       {{"resume", "runs/none"}, 125, "runs/none is not a run"},
       {{"resume", "good.yaml"}, 125, "good.yaml is not a run"},
@@ -278,6 +281,31 @@ BOOST_AUTO_TEST_CASE(a_saved_plan_is_closed) {
   BOOST_TEST(contains(run.err, "a saved plan is closed"), run.err);
 }
 
+BOOST_AUTO_TEST_CASE(saving_replaces_files_and_nothing_else) {
+  const Folder folder;
+  folder.write("job.yaml", good_job);
+  folder.write("kept.json", "old");
+  fs::permissions(folder.path() / "kept.json", fs::perms::owner_read | fs::perms::owner_write);
+  fs::create_symlink("kept.json", folder.path() / "link.json");
+  BOOST_TEST(run_fabric({"plan", "job.yaml", "-o", "link.json"}, folder.path()).exit_code == 0);
+  BOOST_TEST(fs::is_symlink(folder.path() / "link.json"));
+  BOOST_TEST(folder.read("kept.json").starts_with("{\"plan\":"));
+  BOOST_TEST((fs::status(folder.path() / "kept.json").permissions() == (fs::perms::owner_read | fs::perms::owner_write)));
+
+  BOOST_TEST(run_fabric({"plan", "job.yaml", "-o", "/dev/null"}, folder.path()).exit_code == 0);
+  BOOST_TEST(fs::is_character_file("/dev/null"));
+
+  const std::string line = "cd " + folder.path().string() + " && mkfifo pipe && (cat pipe >through.json &) && " FABRIC_BINARY_DIR "/bin/fabric plan job.yaml -o pipe >out && test -p pipe";
+  BOOST_TEST(std::system(line.c_str()) == 0);
+  BOOST_TEST(folder.read("out").size() > 0u);
+  for (int i = 0; i < 100 && folder.read("through.json").size() < 1000; ++i) usleep(20'000);
+  BOOST_TEST(folder.read("through.json").starts_with("{\"plan\":"));
+
+  const ProgramRun full = run_fabric({"plan", "job.yaml", "-o", "/dev/full"}, folder.path());
+  BOOST_TEST(full.exit_code == 1);
+  BOOST_TEST(contains(full.err, "cannot write /dev/full: No space left on device"), full.err);
+}
+
 BOOST_AUTO_TEST_CASE(saving_where_nothing_can_be_written_leaves_nothing) {
   const Folder folder;
   folder.write("job.yaml", good_job);
@@ -305,6 +333,31 @@ BOOST_AUTO_TEST_CASE(a_failed_run_goes_on_in_its_folder) {
   run = run_fabric({"resume", "runs/first/latest"}, folder.path());
   BOOST_TEST(run.exit_code == 125);
   BOOST_TEST(contains(run.err, "FAB6004"), run.err);
+}
+
+BOOST_AUTO_TEST_CASE(a_run_whose_status_was_damaged_goes_on) {
+  const Folder folder;
+  folder.write("job.yaml", job_that("echo attempt $FABRIC_ATTEMPT; test -e again || exit 9"));
+  BOOST_TEST(run_fabric({"apply", "job.yaml"}, folder.path()).exit_code == 9);
+  for (const char* damaged : {"", "{\"state\":\"fini"}) {
+    folder.write("runs/first/latest/status.json", damaged);
+    const ProgramRun run = run_fabric({"resume", "runs/first/latest"}, folder.path());
+    BOOST_TEST(run.exit_code == 9, run.out << run.err);
+    BOOST_TEST(contains(run.out, "its status cannot be read, taken for lost: "), run.out);
+    BOOST_TEST(contains(run.out, *damaged ? "[0:0] attempt 2\n" : "[0:0] attempt 1\n"), run.out);
+  }
+}
+
+// The words of a job file may hold spaces, and what is offered has to be what a shell takes.
+BOOST_AUTO_TEST_CASE(the_line_that_makes_a_plan_again_can_be_typed) {
+  const Folder folder;
+  folder.write("a job.yaml", good_job);
+  BOOST_TEST(run_fabric({"plan", "a job.yaml", "--set", "program=[sh, -c, \"exit 0\"]", "-o", "p.json"}, folder.path()).exit_code == 0);
+  folder.write("a job.yaml", good_job + "threads: 1\n");
+  const ProgramRun run = run_fabric({"apply", "p.json"}, folder.path());
+  BOOST_TEST(run.exit_code == 125);
+  const std::string unwrapped = replaced(run.err, "\n           ", " ");
+  BOOST_TEST(contains(unwrapped, "fabric plan 'a job.yaml' --set 'program=[sh, -c, \"exit 0\"]' -o p.json"), run.err);
 }
 
 BOOST_AUTO_TEST_CASE(a_run_whose_job_has_changed_is_refused) {
