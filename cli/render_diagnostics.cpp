@@ -109,7 +109,7 @@ class Renderer {
     const Position position = position_of(source.text, at.span->begin);
     out_ += arrow + ' ';
     out_ += option ? "command line" : fmt::format("{}:{}:{}", sanitised(source.name), position.line, position.column);
-    if (!at.exact) out_ += fmt::format(" (`{}` is not written; this is what stands nearest)", sanitised(at.path));
+    if (!at.exact) out_ += fmt::format(" (`{}` is {}; this is what stands nearest)", sanitised(at.path), at.by_program ? "not written out" : "not written");
     out_ += '\n';
 
     const std::string_view text = source.text;
@@ -206,6 +206,8 @@ Located locate(const Place& place, const Sources& sources, const SourceMap& orig
   if (!origin) return at;
   at.computed = origin->computed;
   at.exact = found == *place.path;
+  const Origin* root = origins.find(Path());
+  at.by_program = root && root->computed;
   const bool key = origin->key && (place.on_key || !at.exact);
   at.span = key ? *origin->key : origin->value;
   // The root has no key and reaches over the whole file: its first line that says something stands for it.

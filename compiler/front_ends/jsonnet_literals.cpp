@@ -46,30 +46,55 @@ class Places {
   // tokens [begin, end) are an expression that gave value at path. key: where its name stands.
   void expression(std::size_t begin, std::size_t end, const Value& value, const Path& path, std::optional<Span> key) {
     if (end == begin + 1 && says_otherwise(tokens_[begin], value)) return;
-    const Span span{source_, tokens_[begin].begin, tokens_[end - 1].end};
-    origins_.set(path, Origin{key, span, false});
-    if (opens(tokens_[begin]) && after_group(tokens_, begin) == end) {
-      if (is_sign(tokens_[begin], '{') && value.is_object()) members(begin + 1, end - 1, value, path);
-      if (is_sign(tokens_[begin], '[') && value.is_array()) items(begin + 1, end - 1, value, path);
-    }
+    set(path, Origin{key, Span{source_, tokens_[begin].begin, tokens_[end - 1].end}, false});
+    if (value.is_object()) merged(begin, end, value, path);
+    if (value.is_array() && is_sign(tokens_[begin], '[') && after_group(tokens_, begin) == end) items(begin + 1, end - 1, value, path);
   }
 
  private:
-  void members(std::size_t at, std::size_t end, const Value& object, const Path& path) {
+  // What stands further right in a sum of objects was found first, and wins.
+  void set(const Path& path, const Origin& origin) {
+    if (!origins_.find(path)) origins_.set(path, origin);
+  }
+
+  // An expression that gave an object: {...}, base {...}, base + {...}, and these in brackets or behind local and assert. From the
+  // right, as far as objects are written out: what a name or an import stands for may say anything.
+  void merged(std::size_t begin, std::size_t end, const Value& object, const Path& path) {
+    for (std::size_t at = begin; at < end; at = opens(tokens_[at]) ? after_group(tokens_, at) : at + 1) {
+      const JsonnetToken& token = tokens_[at];
+      if (is_sign(token, ';')) begin = at + 1;
+      if (token.kind == JsonnetToken::Kind::word && (token.text == "if" || token.text == "function" || token.text == "error")) return;
+    }
+    while (begin < end) {
+      std::size_t last = begin;  // the operand or bracket that ends the expression
+      for (std::size_t at = begin; at < end; at = opens(tokens_[at]) ? after_group(tokens_, at) : at + 1) last = at;
+      if (last == begin && is_sign(tokens_[last], '(')) return merged(last + 1, end - 1, object, path);
+      if (!is_sign(tokens_[last], '{') || !members(last + 1, end - 1, object, path)) return;
+      end = last > begin && is_sign(tokens_[last - 1], '+') ? last - 1 : last;
+    }
+  }
+
+  // False if it has a computed name, which may be that of any field.
+  bool members(std::size_t at, std::size_t end, const Value& object, const Path& path) {
+    bool written = true;
     while (at < end) {
       const std::size_t stop = next_comma(at, end);
+      if (is_sign(tokens_[at], '[')) written = false;
       const JsonnetToken& name = tokens_[at];
       const bool named = name.kind == JsonnetToken::Kind::string ||
                          (name.kind == JsonnetToken::Kind::word && name.text != "local" && name.text != "assert" && name.text != "for");
-      // name : value, with no + and no parameters in between
-      if (named && at + 2 < stop + 1 && is_sign(tokens_[at + 1], ':')) {
-        std::size_t first = at + 2;
+      // name : value, with no parameters in between. With a + the value is a sum, of which only an object's members have their places.
+      const bool adds = named && at + 1 < stop && is_sign(tokens_[at + 1], '+');
+      const std::size_t colon = at + (adds ? 2 : 1);
+      if (named && colon < stop && is_sign(tokens_[colon], ':')) {
+        std::size_t first = colon + 1;
         while (first < stop && is_sign(tokens_[first], ':')) ++first;
-        if (const Value* member = object.find(name.text); member && first < stop)
+        if (const Value* member = object.find(name.text); member && first < stop && (!adds || member->is_object()))
           expression(first, stop, *member, path / name.text, Span{source_, name.begin, name.end});
       }
       at = stop + 1;
     }
+    return written;
   }
 
   void items(std::size_t at, std::size_t end, const Value& array, const Path& path) {
@@ -97,13 +122,9 @@ class Places {
 void find_jsonnet_literals(std::string_view text, std::uint32_t source, const Value& value, SourceMap& origins) {
   const Tokens tokens = tokenize_jsonnet(text);
   origins.set(Path(), Origin{std::nullopt, Span{source, 0, static_cast<std::uint32_t>(text.size())}, true});
-  // The last expression stands behind the last semicolon that no bracket holds.
-  std::size_t begin = 0;
-  for (std::size_t at = 0; at < tokens.size(); at = opens(tokens[at]) ? after_group(tokens, at) : at + 1)
-    if (is_sign(tokens[at], ';')) begin = at + 1;
-  if (begin >= tokens.size() || !is_sign(tokens[begin], '{') || after_group(tokens, begin) != tokens.size()) return;
+  if (tokens.empty() || !value.is_object()) return;
   SourceMap places;
-  Places(tokens, source, places).expression(begin, tokens.size(), value, Path(), std::nullopt);
+  Places(tokens, source, places).expression(0, tokens.size(), value, Path(), std::nullopt);
   for (const auto& [path, origin] : places.all())
     if (!path.empty()) origins.set(path, origin);
 }

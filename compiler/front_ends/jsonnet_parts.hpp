@@ -37,8 +37,8 @@ struct GatheredJsonnet {
 std::optional<GatheredJsonnet> gather_jsonnet(Sources& sources, std::uint32_t source, const std::string& path, const Outside& outside,
                                               std::vector<Input>& inputs, Diagnostics& diagnostics);
 
-// Puts the places of the fields of the program's last expression into origins, where that is an object literal: the exact span of
-// each key, and of the text that gives its value. A place that says something else than value is left out.
+// Puts the places of the fields of the program's last expression into origins, where that is an object literal or a sum that ends in
+// one: the exact span of each key, and of the text that gives its value. A place that says something else than value is left out.
 void find_jsonnet_literals(std::string_view text, std::uint32_t source, const Value& value, SourceMap& origins);
 
 // libjsonnet's text as a diagnostic with the place in the first of the program's own files that it names.

@@ -165,9 +165,55 @@ BOOST_AUTO_TEST_CASE(what_is_written_has_an_exact_place) {
   BOOST_TEST(where(Path() / "train" / "batch_size") == "job.jsonnet:5:25");
   BOOST_TEST(where(Path() / "train" / "list" / std::size_t{1}) == "job.jsonnet:5:39");
   BOOST_TEST(where(Path()) == "computed");
-  // What a function, a sum or a comprehension gave has no place of its own.
+  // What a function or a comprehension gave has no place of its own.
   const Read computed = read_program("local f(n) = {seed: n};\nf(1)");
   BOOST_TEST(!computed.origins.find(Path() / "seed"));
+}
+
+struct Sum {
+  const char* program;
+  const char* seed;  // the place of its field
+};
+std::ostream& operator<<(std::ostream& out, const Sum& s) { return out << s.program; }
+
+const Sum sums[] = {
+    {"local base = {seed: 1};\nbase + {seed: 2}", "2:9"},
+    {"local base = {seed: 1};\nbase {seed: 2}", "2:7"},
+    {"local base = {seed: 1};\nbase {seed: 2} {seed: 3}", "2:17"},
+    {"local base = {seed: 1};\nbase + {other: 2}", "none"},
+    {"{seed: 1} + {other: 2}", "1:2"},
+    {"{seed: 1} + {seed: 2}", "1:14"},
+    {"{seed: 1} + {seed+: 2}", "none"},
+    {"{seed: 1} + {['s' + 'eed']: 1 + 1}", "none"},
+    {"{seed: 1} + (import 'b.libsonnet')", "none"},
+    {"(import 'b.libsonnet') + {seed: 2}", "1:27"},
+    {"import 'b.libsonnet' + {seed: 2}", "none"},
+    {"({other: 1} + {seed: 2})", "1:16"},
+    {"if true then {seed: 1} else {seed: 2}", "none"},
+    {"local f(x) = x {seed: 1};\nf({})", "none"},
+    {"assert true; {seed: 1}", "1:15"},
+};
+
+BOOST_DATA_TEST_CASE(of_a_sum_of_objects_the_last_that_is_written_counts, sums, sum) {
+  const Folder folder;
+  folder.write("b.libsonnet", "{seed: 7}");
+  folder.write("job.jsonnet", sum.program);
+  const Read r = read(folder);
+  const Origin* origin = r.origins.find(Path() / "seed");
+  BOOST_REQUIRE(r.value || std::string_view(sum.seed) == "none");
+  BOOST_TEST((origin && origin->key ? r.place(*origin->key).substr(12) : "none") == sum.seed);
+}
+
+BOOST_AUTO_TEST_CASE(members_that_are_merged_have_their_places) {
+  const Read r = read_program("local base = {train: {seed: 1, list: [1]}};\nbase + {\n  train+: {batch_size: 64,\n    list+: [2],\n  },\n}\n");
+  const auto where = [&](Path path) -> std::string {
+    const Origin* origin = r.origins.find(path);
+    return origin ? r.place(origin->value) : "none";
+  };
+  BOOST_TEST(where(Path() / "train" / "batch_size") == "job.jsonnet:3:24");
+  BOOST_TEST(where(Path() / "train") == "job.jsonnet:3:11");
+  BOOST_TEST(where(Path() / "train" / "list") == "none");
+  BOOST_TEST(where(Path() / "train" / "seed") == "none");
 }
 
 BOOST_AUTO_TEST_CASE(an_integer_that_jsonnet_cannot_hold_is_a_warning) {
