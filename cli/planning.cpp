@@ -20,10 +20,12 @@ std::string_view code_of(QuestionKind kind) {
   return "FAB5003";
 }
 
-std::string way_out(const Question& question) {
+// on_command_line: the path came from the command line and not from a file.
+std::string way_out(const Question& question, bool on_command_line) {
+  const std::string from = on_command_line ? "; on the command line a relative path counts from the working directory" : "; a relative path counts from the job file's folder";
   switch (question.kind) {
-    case QuestionKind::is_directory: return "make the folder, or write the path of the right one; a relative path counts from the job file's folder";
-    case QuestionKind::is_file: return "write the path of a file that is there; a relative path counts from the job file's folder";
+    case QuestionKind::is_directory: return "make the folder, or write the path of the right one" + from;
+    case QuestionKind::is_file: return "write the path of a file that is there" + from;
     case QuestionKind::is_program:
       return question.field == "train" ? "build it: a fabric that was built without the runtime plans but does not train"
                                        : "write the program's path, or put its folder on PATH";
@@ -32,7 +34,8 @@ std::string way_out(const Question& question) {
 }
 
 void ask(Planning& p) {
-  const std::vector<Question>& questions = p.compilation.plan->questions;
+  const Compilation& c = p.compilation;
+  const std::vector<Question>& questions = c.questions;
   const std::vector<std::string> answers = p.backend->answer(questions);
   for (std::size_t i = 0; i < questions.size(); ++i) {
     if (answers[i].empty()) continue;
@@ -41,7 +44,8 @@ void ask(Planning& p) {
     d.message = answers[i];
     d.at = Path::parse(questions[i].field).value_or(Path());
     d.label = "not usable here";
-    d.help = way_out(questions[i]);
+    const Origin* origin = c.origins.find(*d.at.path);
+    d.help = way_out(questions[i], origin && c.sources[origin->value.source].kind == Source::Kind::option);
     p.compilation.diagnostics.add(std::move(d));
   }
   p.answered = true;
@@ -87,8 +91,11 @@ Planning plan_job(const Request& request, const std::string& self, const std::op
     p.backend = make_launch_backend(job.backend, self);
     return recorded ? *recorded : p.backend->probe(diagnostics);
   });
+  if (!recorded) {
+    if (!p.backend) p.backend = make_launch_backend(BackendName::local, self);
+    ask(p);
+  }
   if (!p.compilation.plan) return p;
-  if (!recorded) ask(p);
   Submission submission = p.backend->render(*p.compilation.plan, p.compilation.diagnostics);
   if (!p.compilation.diagnostics.has_errors()) p.submission = std::move(submission);
   return p;

@@ -99,7 +99,7 @@ class JobChecker {
                    .message = "a training ends after `epochs` or after `steps`, not both",
                    .at = Place("train.steps", true),
                    .label = "the second one",
-                   .help = "remove one of the two"};
+                   .help = "remove one of the two; a profile or --set takes the other back with null, as in `--set train.epochs=null`"};
       d.notes.push_back({"the first one is here", Place("train.epochs", true)});
       diagnostics_.add(std::move(d));
     }
@@ -227,6 +227,20 @@ class JobChecker {
 };
 
 }  // namespace
+
+std::vector<Question> questions_of(const JobSpec& job, const std::string& worker) {
+  std::vector<Question> all;
+  if (job.train) {
+    all.push_back({QuestionKind::is_directory, job.train->data.path, "train.data.path"});
+    if (job.train->initial_weights) all.push_back({QuestionKind::is_file, *job.train->initial_weights, "train.initial_weights"});
+    all.push_back({QuestionKind::is_program, worker, "train"});
+  }
+  if (job.program) {
+    all.push_back({QuestionKind::is_program, job.program->command.front(), "program.command[0]"});
+    if (job.program->cwd) all.push_back({QuestionKind::is_directory, *job.program->cwd, "program.cwd"});
+  }
+  return all;
+}
 
 void check_job(const JobSpec& job, const SourceMap& origins, Diagnostics& diagnostics) { JobChecker(job, origins, diagnostics).run(); }
 

@@ -43,18 +43,24 @@ bool follows_from(const Diagnostic& d, const std::vector<Path>& refused) {
 }
 
 // What else is wrong, judged without the parts that were refused, so that a user sees all errors in one go.
-void check_the_rest(Value job, const std::vector<Path>& refused, const SourceMap& origins, Diagnostics& diagnostics) {
+void check_the_rest(Value job, const std::vector<Path>& refused, const std::string& worker, Compilation& c) {
   for (const Path& path : refused) take_out(job, path);
   job.erase("profiles");
   fill_defaults(job);
   Diagnostics more;
   try {
-    check_job(read_job(job), origins, more);
+    const JobSpec rest = read_job(job);
+    check_job(rest, c.origins, more);
+    c.questions = questions_of(rest, worker);
   } catch (const BindingError&) {
     return;  // something that no job can do without is among the refused
   }
   for (const Diagnostic& d : more.all())
-    if (!follows_from(d, refused)) diagnostics.add(d);
+    if (!follows_from(d, refused)) c.diagnostics.add(d);
+  std::erase_if(c.questions, [&refused](const Question& q) {
+    const Path field = Path::parse(q.field).value_or(Path());
+    return std::any_of(refused.begin(), refused.end(), [&field](const Path& r) { return is_within(field, r); });
+  });
 }
 
 }  // namespace
@@ -66,7 +72,7 @@ Compilation check(const Request& request, const Outside& outside) {
 
   const std::vector<Path> refused = check_against_schema(layered->job, c.origins, c.sources, c.diagnostics);
   if (c.diagnostics.has_errors()) {
-    check_the_rest(std::move(layered->job), refused, c.origins, c.diagnostics);
+    check_the_rest(std::move(layered->job), refused, outside.worker, c);
     return c;
   }
 
@@ -87,6 +93,7 @@ Compilation check(const Request& request, const Outside& outside) {
   }
   checked.inputs = std::move(layered->inputs);
   check_job(checked.job, c.origins, c.diagnostics);
+  c.questions = questions_of(checked.job, outside.worker);
   c.checked = std::move(checked);
   return c;
 }
@@ -99,7 +106,7 @@ Compilation compile(const Request& request, const Outside& outside, const std::f
   if (c.diagnostics.has_errors()) return c;
   std::optional<Resolution> resolution = resolve_auto(c.checked->job, machines, c.diagnostics);
   if (!resolution) return c;
-  c.plan = make_plan(std::move(*resolution), request, c.checked->inputs, outside);
+  c.plan = make_plan(std::move(*resolution), request, c.checked->inputs, c.questions, outside);
   return c;
 }
 

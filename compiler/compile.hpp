@@ -29,6 +29,8 @@ struct Compilation {
   SourceMap origins;
   Diagnostics diagnostics;
   std::optional<CheckedJob> checked;
+  // For the place of the run to answer, errors or not: of all that could be read.
+  std::vector<Question> questions;
   std::optional<Plan> plan;  // only if there were no errors
 };
 

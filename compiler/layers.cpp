@@ -151,6 +151,21 @@ std::optional<JobFile> read_job_file(const Request& request, const Outside& outs
   return JobFile{std::move(*value), as_path.parent_path().string()};
 }
 
+// In a profile null takes a variable back. In the job itself there is nothing to take back, and an empty value may have been meant.
+void refuse_null_variables(const Value& job, const SourceMap& origins, Diagnostics& diagnostics) {
+  const Value* env = job.find("env");
+  if (!env || !env->is_object()) return;
+  for (const Member& variable : env->as_object()) {
+    const Path path = Path("env") / variable.key;
+    if (variable.value.is_null() && origins.find(path))
+      diagnostics.add({.code = "FAB2002",
+                       .message = path.str() + ": expected a string, found null",
+                       .at = Place(path),
+                       .label = "neither a value nor empty",
+                       .help = "write `" + variable.key + ": \"\"` for an empty value, or leave it out"});
+  }
+}
+
 void apply_profiles(const Request& request, Value& job, Sources& sources, SourceMap& origins, Diagnostics& diagnostics) {
   const Value* profiles = job.find("profiles");
   std::vector<std::string> names;
@@ -247,6 +262,7 @@ std::optional<Layered> read_layers(const Request& request, const Outside& outsid
   if (!file) return std::nullopt;
   layered.job = std::move(file->value);
   LongForm(origins, file->folder).bring(layered.job, job_definition(), Path());
+  refuse_null_variables(layered.job, origins, diagnostics);
   apply_profiles(request, layered.job, sources, origins, diagnostics);
   for (const std::string& set : request.sets) apply_set(set, outside, layered.job, sources, origins, diagnostics);
   drop_nulls(layered.job);

@@ -49,20 +49,6 @@ std::map<std::string, Text> rank_environment(const Plan& plan, const NodeGroup& 
   return env;
 }
 
-std::vector<Question> questions(const ResolvedJob& job, const std::string& worker) {
-  std::vector<Question> all;
-  if (job.train) {
-    all.push_back({QuestionKind::is_directory, job.train->data.path, "train.data.path"});
-    if (job.train->initial_weights) all.push_back({QuestionKind::is_file, *job.train->initial_weights, "train.initial_weights"});
-    all.push_back({QuestionKind::is_program, worker, "train"});
-  }
-  if (job.program) {
-    all.push_back({QuestionKind::is_program, job.program->command.front(), "program.command[0]"});
-    if (job.program->cwd) all.push_back({QuestionKind::is_directory, *job.program->cwd, "program.cwd"});
-  }
-  return all;
-}
-
 std::vector<Output> outputs(const ResolvedJob& job, std::int64_t world) {
   std::vector<Output> all = {{"plan.json", "this plan"},
                              {"status.json", "where the run stands"},
@@ -79,7 +65,7 @@ std::vector<Output> outputs(const ResolvedJob& job, std::int64_t world) {
 
 }  // namespace
 
-Plan make_plan(Resolution resolution, const Request& request, std::vector<Input> inputs, const Outside& outside) {
+Plan make_plan(Resolution resolution, const Request& request, std::vector<Input> inputs, std::vector<Question> questions, const Outside& outside) {
   Plan plan;
   plan.fabric_version = outside.version;
   plan.name = resolution.job.name;
@@ -107,7 +93,7 @@ Plan make_plan(Resolution resolution, const Request& request, std::vector<Input>
     group.rank.cwd = Text(job_folder);
   }
   plan.groups = {std::move(group)};
-  plan.questions = questions(plan.job, outside.worker);
+  plan.questions = std::move(questions);
   plan.outputs = outputs(plan.job, plan.world_size);
   return plan;
 }

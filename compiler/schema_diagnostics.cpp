@@ -304,7 +304,9 @@ class SchemaChecker {
       std::vector<std::string> words = expected.choices;
       words.insert(words.end(), expected.later.begin(), expected.later.end());
       if (expected.may_be_auto) words.push_back("auto");
-      const auto meant = closest(word, words);
+      // SIGTERM is TERM.
+      const bool signal = word.starts_with("SIG") && std::find(words.begin(), words.end(), word.substr(3)) != words.end();
+      const auto meant = signal ? std::optional(word.substr(3)) : closest(word, words);
       const bool usable = meant && std::find(expected.later.begin(), expected.later.end(), *meant) == expected.later.end();
       d.help = meant ? "did you mean `" + *meant + "`?" : "write " + expected.str();
       if (usable) set_value_fix(d, violation.instance, *meant);
@@ -313,9 +315,12 @@ class SchemaChecker {
       d.message = path + ": expected " + expected.str() + ", found " + found(value);
       d.label = "expected " + expected.str();
       d.help = type_help(value, violation);
+      if (value.is_string() && field.find("x-short-list")) word_list(d, value.as_string());
       if (d.help.empty()) d.help = "see `fabric explain " + Path(violation.instance).str() + "`";
-      d.fix = unquote_fix(value, expected, violation.instance);
-      if (d.fix) d.help = "write the number without quotes";
+      if (auto unquoted = unquote_fix(value, expected, violation.instance)) {
+        d.fix = std::move(unquoted);
+        d.help = "write the number without quotes";
+      }
     } else if (expected.unit == "duration" || expected.unit == "interval" || expected.unit == "devices") {
       d.code = "FAB2006";
       d.message = path + ": " + quoted(value) + " is not " + expected.str();
@@ -440,12 +445,29 @@ class SchemaChecker {
     return Fix{origin->value, value.as_string()};
   }
 
-  void set_value_fix(Diagnostic& d, const Path& path, const std::string& replacement) {
+  // A command line where a list of words is wanted.
+  void word_list(Diagnostic& d, const std::string& line) {
+    const bool plain = line.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 _./=-+") == std::string::npos;
+    std::string list;
+    for (std::size_t at = 0; plain && at < line.size();) {
+      const std::size_t end = std::min(line.find(' ', at), line.size());
+      if (end > at) list += (list.empty() ? "" : ", ") + canonical_json(Value(line.substr(at, end - at)));
+      at = end + 1;
+    }
+    if (list.empty()) {
+      d.help = "write the words as a list, no shell reads them: `[python, train.py]`; with a shell: `[sh, -c, \"...\"]`";
+      return;
+    }
+    d.help = "write the words as a list, no shell reads them: `[" + list + "]`";
+    set_value_fix(d, *d.at.path, '[' + list + ']', false);
+  }
+
+  void set_value_fix(Diagnostic& d, const Path& path, const std::string& replacement, bool keep_quotes = true) {
     const Origin* origin = origins_.find(path);
     if (!origin || origin->computed || sources_[origin->value.source].kind != Source::Kind::file) return;
     const std::string& text = sources_[origin->value.source].text;
     const char first = origin->value.begin < text.size() ? text[origin->value.begin] : ' ';
-    const bool in_quotes = first == '"' || first == '\'';
+    const bool in_quotes = keep_quotes && (first == '"' || first == '\'');
     d.fix = Fix{origin->value, in_quotes ? first + replacement + first : replacement};
   }
 

@@ -1,0 +1,5 @@
+{
+  fabric: 1,
+  program: ["hostname"],
+  seed: std.extVar("seed"),
+}
