@@ -37,6 +37,9 @@ class Resolver {
     }
     address();
     if (diagnostics_.has_errors()) return std::nullopt;
+    // A program decides these for itself, and hears of none of them.
+    if (!spec_.train)
+      std::erase_if(out_.decisions, [](const Decision& d) { return d.field == "strategy" || d.field == "precision" || d.field == "process_group.backend"; });
     return std::move(out_);
   }
 
@@ -347,7 +350,7 @@ class Resolver {
     const std::int64_t nodes = out_.job.num_nodes;
     if (!out_.job.main_address)
       out_.decisions.push_back({.field = "main_address", .value = Value(), .rule = "bound-at-start",
-                                .because = "bound at start by the agent of node 0; " + count_of(nodes, "node") +
+                                .because = "bound at start by the controller; " + count_of(nodes, "node") +
                                            (nodes == 1 ? ": the loopback address" : ": an address that the others reach"),
                                 .inputs = {{"num_nodes", nodes}}});
     if (!out_.job.main_port)
