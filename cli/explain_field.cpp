@@ -4,6 +4,7 @@
 
 #include <fmt/core.h>
 
+#include "cli/show_plan.hpp"
 #include "schema/job_schema.hpp"
 #include "schema/json.hpp"
 
@@ -90,24 +91,38 @@ std::string description(const Value& schema) {
   return "";
 }
 
+const Value* given_example(const Value& schema) {
+  const Value* examples = schema.find("examples");
+  return examples && !examples->as_array().empty() ? &examples->as_array().front() : nullptr;
+}
+
+// A value on one line of YAML.
+std::string flow(const Value& value) {
+  std::string text;
+  if (value.is_object()) {
+    for (const Member& m : value.as_object()) text += (text.empty() ? "" : ", ") + m.key + ": " + flow(m.value);
+    return '{' + text + '}';
+  }
+  if (value.is_array()) {
+    for (const Value& item : value.as_array()) text += (text.empty() ? "" : ", ") + flow(item);
+    return '[' + text + ']';
+  }
+  const bool word = value.is_string() && !value.as_string().empty() && value.as_string().find_first_not_of("0123456789.") != std::string::npos;
+  return word ? value.as_string() : canonical_json(value);
+}
+
 // A value to show in an example: one that the schema gives, else its default, its first choice, or its least.
 std::string example_value(const Value& schema) {
-  if (const Value* examples = schema.find("examples"); examples && !examples->as_array().empty()) {
-    const Value& first = examples->as_array().front();
-    return plain(first);
-  }
+  if (const Value* example = given_example(schema)) return flow(*example);
   Demand d;
   gather(schema, d);
-  if (const Value* preset = schema.find("default"); preset && *preset != Value("auto") && !preset->is_object()) return plain(*preset);
+  if (const Value* preset = schema.find("default"); preset && *preset != Value("auto") && !preset->is_object()) return flow(*preset);
   if (!d.choices.empty()) return d.choices.front();
   if (d.unit == "devices") return "2";
   if (d.unit == "samples") return "128";
-  if (d.unit == "path") return "PATH";
   const auto has = [&](std::string_view type) { return std::find(d.types.begin(), d.types.end(), type) != d.types.end(); };
   if (has("integer")) return "2";
   if (has("number")) return "0.1";
-  if (has("array")) return "[...]";
-  if (has("object")) return "{...}";
   return "TEXT";
 }
 
@@ -119,6 +134,11 @@ std::string example(const FieldNames& field, const Value& schema, std::string in
     indent += "  ";
   }
   const Value* properties = field_properties(schema);
+  if (const Value* map = given_example(schema); map && map->is_object()) {
+    text += '\n';
+    for (const Member& m : map->as_object()) text += indent + m.key + ": " + flow(m.value) + '\n';
+    return text;
+  }
   if (!properties) return text + ' ' + example_value(schema) + '\n';
   text += '\n';
   for (const Member& m : properties->as_object())
@@ -212,7 +232,7 @@ std::string explain_field(const FieldNames& field, const Terminal& terminal) {
   for (const auto& [what, value] : facts_of(field)) rows.push_back({terminal.paint(Style::faint, what), value});
   text += table(rows, 2, terminal.width);
   text += '\n' + terminal.paint(Style::faint, "  In a job") + '\n' + example(field, schema, "    ");
-  if (!field_properties(schema)) text += '\n' + terminal.paint(Style::faint, "  On the command line") + fmt::format("\n    --set {}={}\n", dotted(field), example_value(schema));
+  if (!field_properties(schema)) text += '\n' + terminal.paint(Style::faint, "  On the command line") + "\n    " + shell_line({"--set", dotted(field) + '=' + example_value(schema)}) + '\n';
   return text;
 }
 

@@ -226,7 +226,7 @@ BOOST_AUTO_TEST_CASE(the_schema_is_one_of_draft_07) {
 }
 
 BOOST_AUTO_TEST_CASE(the_schema_uses_known_words_only) {
-  const std::set<std::string> known = {"$schema", "$id", "$ref", "title", "description", "default", "type", "enum", "const", "allOf", "anyOf", "not", "if", "then",
+  const std::set<std::string> known = {"$schema", "$id", "$ref", "title", "description", "examples", "default", "type", "enum", "const", "allOf", "anyOf", "not", "if", "then",
                                        "definitions", "properties", "additionalProperties", "propertyNames", "required", "items", "minItems", "maxItems",
                                        "uniqueItems", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "pattern",
                                        "x-auto", "x-aliases", "x-later", "x-short", "x-short-list", "x-unit"};
