@@ -44,6 +44,9 @@ JsonnetResult evaluate_jsonnet(const std::string& self, const JsonnetProgram& pr
   ProcessStart start;
   start.argv = {self, "jsonnet-child", library && *library ? library : default_libjsonnet};
   start.cwd = "/";
+  // Reading its own standard library costs libjsonnet many thousand small pieces of memory: kept at hand when freed, and on large
+  // pages, they take a sixth less time.
+  start.env = {"GLIBC_TUNABLES=glibc.malloc.tcache_count=20000:glibc.malloc.top_pad=33554432:glibc.malloc.hugetlb=1"};
   const ProgramResult child = run_program(std::move(start), encode_jsonnet_program(program), output_limit, time_limit);
   JsonnetResult result;
   result.help = "look for a loop without end, or for a value or an import that is too large";

@@ -184,19 +184,13 @@ class JobChecker {
       for (std::size_t i = 0; i < job_.program->command.size(); ++i) no_nul(job_.program->command[i], program / "command" / i, "argument");
       if (job_.program->cwd) no_nul(*job_.program->cwd, program / "cwd", "folder");
     }
-    for (const auto& [name, value] : job_.env)
-      if (value.find('\0') != std::string::npos)
-        diagnostics_.add({.code = "FAB3032",
-                          .message = "the value of `" + name + "` holds a NUL byte, which no variable can",
-                          .at = Place(Path("env") / name),
-                          .label = "NUL in here",
-                          .help = "remove it"});
+    for (const auto& [name, value] : job_.env) no_nul(value, Path("env") / name, "variable");
   }
 
   void no_nul(const std::string& text, const Path& path, const char* what) {
     if (text.find('\0') == std::string::npos) return;
     diagnostics_.add({.code = "FAB3032",
-                      .message = "this " + std::string(what) + " holds a NUL byte, which no " + what + " of a process can",
+                      .message = path.str() + " holds a NUL byte, which no " + what + " of a process can",
                       .at = Place(path),
                       .label = "NUL in here",
                       .help = "remove it"});
