@@ -55,10 +55,10 @@ std::string own_host_name() {
 FileDescriptor lock_node(const std::string& path) {
   FileDescriptor lock(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
   if (!lock) throw std::system_error(errno, std::generic_category(), "cannot lock " + path);
-  const Clock::time_point deadline = Clock::now() + 20s;
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
   while (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) throw std::system_error(errno, std::generic_category(), "cannot lock " + path);
-    if (Clock::now() > deadline)
+    if (std::chrono::steady_clock::now() > deadline)
       throw std::runtime_error("an earlier attempt of this run still has processes on this node: `fuser " + path + "` names its agent or keeper, end it and resume again");
     usleep(20'000);
   }
