@@ -65,12 +65,22 @@ class LongForm {
   std::string base_;
 };
 
+// Members that are null were taken back, or were never given: to the later stages they are absent.
+void drop_nulls(Value& value) {
+  if (value.is_array())
+    for (Value& item : value.as_array()) drop_nulls(item);
+  if (!value.is_object()) return;
+  std::erase_if(value.as_object(), [](const Member& m) { return m.value.is_null(); });
+  for (Member& m : value.as_object()) drop_nulls(m.value);
+}
+
 // Puts `upper` over `lower`. from says where upper's values stand in upper_origins; the winners' origins go to origins.
 void merge(Value& lower, const Value& upper, const Path& to, const Path& from, const SourceMap& upper_origins, SourceMap& origins) {
   if (!lower.is_object() || !upper.is_object()) {
     origins.erase_below(to);
     if (const Origin* origin = upper_origins.find(from)) origins.set(to, *origin);
     lower = upper;
+    drop_nulls(lower);  // there was nothing to take back
     for (auto it = upper_origins.all().upper_bound(from); it != upper_origins.all().end() && it->first.starts_with(from); ++it) {
       Path path = to;
       for (std::size_t i = from.steps().size(); i < it->first.steps().size(); ++i) {
@@ -93,18 +103,10 @@ void merge(Value& lower, const Value& upper, const Path& to, const Path& from, c
   }
 }
 
-// Members that are null were taken back, or were never given: to the later stages they are absent.
-void drop_nulls(Value& value) {
-  if (value.is_array())
-    for (Value& item : value.as_array()) drop_nulls(item);
-  if (!value.is_object()) return;
-  std::erase_if(value.as_object(), [](const Member& m) { return m.value.is_null(); });
-  for (Member& m : value.as_object()) drop_nulls(m.value);
-}
-
 struct JobFile {
   Value value;
   std::string folder;
+  bool computed = false;  // by Jsonnet
 };
 
 std::optional<JobFile> read_job_file(const Request& request, const Outside& outside, Sources& sources, SourceMap& origins,
@@ -148,16 +150,17 @@ std::optional<JobFile> read_job_file(const Request& request, const Outside& outs
                      .help = "begin with `fabric: 1`; `fabric explain` lists the fields"});
     return std::nullopt;
   }
-  return JobFile{std::move(*value), as_path.parent_path().string()};
+  return JobFile{std::move(*value), as_path.parent_path().string(), extension == ".jsonnet" || extension == ".libsonnet"};
 }
 
-// In a profile null takes a variable back. In the job itself there is nothing to take back, and an empty value may have been meant.
-void refuse_null_variables(const Value& job, const SourceMap& origins, Diagnostics& diagnostics) {
+// In a profile null takes a variable back, and a Jsonnet program may compute null for "not this time". Written in the job itself and
+// left there by every layer, it may have been meant as an empty value.
+void refuse_null_variables(const Value& job, Diagnostics& diagnostics) {
   const Value* env = job.find("env");
   if (!env || !env->is_object()) return;
   for (const Member& variable : env->as_object()) {
     const Path path = Path("env") / variable.key;
-    if (variable.value.is_null() && origins.find(path))
+    if (variable.value.is_null())
       diagnostics.add({.code = "FAB2002",
                        .message = path.str() + ": expected a string, found null",
                        .at = Place(path),
@@ -262,9 +265,9 @@ std::optional<Layered> read_layers(const Request& request, const Outside& outsid
   if (!file) return std::nullopt;
   layered.job = std::move(file->value);
   LongForm(origins, file->folder).bring(layered.job, job_definition(), Path());
-  refuse_null_variables(layered.job, origins, diagnostics);
   apply_profiles(request, layered.job, sources, origins, diagnostics);
   for (const std::string& set : request.sets) apply_set(set, outside, layered.job, sources, origins, diagnostics);
+  if (!file->computed) refuse_null_variables(layered.job, diagnostics);
   drop_nulls(layered.job);
   return layered;
 }

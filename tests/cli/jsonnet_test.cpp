@@ -192,6 +192,13 @@ const Sum sums[] = {
     {"if true then {seed: 1} else {seed: 2}", "none"},
     {"local f(x) = x {seed: 1};\nf({})", "none"},
     {"assert true; {seed: 1}", "1:15"},
+    {"local f(x) = if x then 1 else 2;\n{seed: f(true)}", "2:2"},
+    {"local f = function(x) x;\nlocal g = local y = 1; y;\n{seed: f(3)}", "3:2"},
+    {"if false then {seed: 1} else local x = 1; {seed: 2}", "none"},
+    {"{seed: 1} + local x = 1; {seed: 2}", "none"},
+    {"{seed: 10} + {seed+: -5}", "none"},
+    {"local five = 5;\n{seed: 5} + {seed: five}", "2:14"},
+    {"{seed: 1} + {'s\\u0065ed': 1 + 1}", "none"},
 };
 
 BOOST_DATA_TEST_CASE(of_a_sum_of_objects_the_last_that_is_written_counts, sums, sum) {
@@ -214,6 +221,43 @@ BOOST_AUTO_TEST_CASE(members_that_are_merged_have_their_places) {
   BOOST_TEST(where(Path() / "train") == "job.jsonnet:3:11");
   BOOST_TEST(where(Path() / "train" / "list") == "none");
   BOOST_TEST(where(Path() / "train" / "seed") == "none");
+}
+
+struct NestedSum {
+  const char* program;
+  const char* grace;   // the place of stop.grace
+  const char* signal;  // of stop.signal
+};
+std::ostream& operator<<(std::ostream& out, const NestedSum& s) { return out << s.program; }
+
+// What an operand says of a member is not said by those further left any more; with a +, only as far as its own text can be read.
+const NestedSum nested_sums[] = {
+    {"local d = {grace: 1};\n{stop: {grace: 1, signal: 'INT'}} + {stop: d}", "none", "none"},
+    {"local d = {grace: 2};\n{stop: {grace: 1, signal: 'INT'}} + {stop+: d}", "none", "none"},
+    {"local d = {grace: 2};\n{stop: {grace: 1, signal: 'INT'}} + {stop+: d + {signal: 'TERM'}}", "none", "2:58"},
+    {"{stop: {grace: 1, signal: 'INT'}} +\n{stop+: {grace: 2}}", "2:17", "1:27"},
+    {"{stop: {grace: 1, signal: 'INT'}} +\n{stop: {grace: 2}}", "2:16", "none"},
+    {"{stop: {grace: 1, signal: 'INT'}} +\n{stop+: {['sig' + 'nal']: 9}}", "none", "none"},
+    {"{stop: {grace: 1}} + {stop+: {signal: 'INT'}} +\n{stop+: {grace: 2}}", "2:17", "1:39"},
+    {"{stop: {grace: 1}} + {stop: {signal: 'INT'}} +\n{stop+: {grace+: 2}}", "none", "1:38"},
+};
+
+BOOST_DATA_TEST_CASE(of_a_sum_of_members_too, nested_sums, sum) {
+  const Read r = read_program(sum.program);
+  BOOST_REQUIRE_MESSAGE(r.value, r.error());
+  const auto where = [&](const char* field) -> std::string {
+    const Origin* origin = r.origins.find(Path() / "stop" / field);
+    return origin ? r.place(origin->value).substr(12) : "none";
+  };
+  BOOST_TEST(where("grace") == sum.grace);
+  BOOST_TEST(where("signal") == sum.signal);
+}
+
+BOOST_AUTO_TEST_CASE(a_list_that_is_added_to_has_no_place) {
+  const Read r = read_program("{program: ['python']} + {program+: [5]}");
+  BOOST_REQUIRE(r.value);
+  BOOST_TEST(!r.origins.find(Path() / "program"));
+  BOOST_TEST(!r.origins.find(Path() / "program" / std::size_t{0}));
 }
 
 BOOST_AUTO_TEST_CASE(an_integer_that_jsonnet_cannot_hold_is_a_warning) {

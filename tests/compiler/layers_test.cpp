@@ -42,6 +42,24 @@ BOOST_AUTO_TEST_CASE(null_takes_a_value_back) {
   BOOST_CHECK_EQUAL(*c.plan->job.train->steps, 5);
 }
 
+BOOST_AUTO_TEST_CASE(a_variable_that_no_layer_gives_a_value_is_an_error) {
+  const std::string base = "fabric: 1\naccelerator: cpu\nprogram: [true_]\n";
+  const std::string empty = base + "env: {A: ~, B: b}\nprofiles: {p: {env: {A: x}}, q: {env: {A: null}}}\n";
+  BOOST_CHECK_EQUAL(codes(compile_yaml(empty)), "FAB2002");
+  BOOST_CHECK_EQUAL(blamed(compile_yaml(empty, {.sets = {"env.B=c"}}), "FAB2002"), "~");
+  BOOST_CHECK_EQUAL(compile_yaml(empty, {.profiles = {"p"}}).plan->job.env.at("A"), "x");
+  BOOST_CHECK_EQUAL(compile_yaml(empty, {.sets = {"env.A=z"}}).plan->job.env.at("A"), "z");
+  for (const Request& taken_back : {Request{.profiles = {"q"}}, Request{.sets = {"env.A=null"}}}) {
+    const Compilation c = compile_yaml(empty, taken_back);
+    BOOST_REQUIRE_EQUAL(codes(c), "");
+    BOOST_CHECK(!c.plan->job.env.contains("A"));
+  }
+  // Nothing to take back is no mistake.
+  const Compilation c = compile_yaml(base + "profiles: {p: {env: {A: null, B: x}}}\n", {.profiles = {"p"}, .sets = {"env.C=null"}});
+  BOOST_REQUIRE_EQUAL(codes(c), "");
+  BOOST_CHECK_EQUAL(c.plan->job.env.size(), 1);
+}
+
 BOOST_AUTO_TEST_CASE(an_error_points_into_the_layer_that_won) {
   Compilation c = compile_yaml(test::train_job, {.sets = {"devices=none"}});
   BOOST_CHECK_EQUAL(codes(c), "FAB2006");
