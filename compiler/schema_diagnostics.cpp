@@ -304,9 +304,13 @@ class SchemaChecker {
       std::vector<std::string> words = expected.choices;
       words.insert(words.end(), expected.later.begin(), expected.later.end());
       if (expected.may_be_auto) words.push_back("auto");
-      // SIGTERM is TERM.
-      const bool signal = word.starts_with("SIG") && std::find(words.begin(), words.end(), word.substr(3)) != words.end();
-      const auto meant = signal ? std::optional(word.substr(3)) : closest(word, words);
+      // SIGTERM is TERM, and so is term.
+      std::string capitals = word;
+      for (char& c : capitals)
+        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+      if (capitals.starts_with("SIG")) capitals.erase(0, 3);
+      const bool signal = std::find(words.begin(), words.end(), capitals) != words.end();
+      const auto meant = signal ? std::optional(capitals) : closest(word, words);
       const bool usable = meant && std::find(expected.later.begin(), expected.later.end(), *meant) == expected.later.end();
       d.help = meant ? "did you mean `" + *meant + "`?" : "write " + expected.str();
       if (usable) set_value_fix(d, violation.instance, *meant);
@@ -315,7 +319,7 @@ class SchemaChecker {
       d.message = path + ": expected " + expected.str() + ", found " + found(value);
       d.label = "expected " + expected.str();
       d.help = type_help(value, violation);
-      if (value.is_string() && field.find("x-short-list")) word_list(d, value.as_string());
+      if (value.is_string() && (field.find("x-short-list") || field_names(violation.instance) == std::vector<std::string>{"program", "command"})) word_list(d, value.as_string());
       if (d.help.empty()) d.help = "see `fabric explain " + Path(violation.instance).str() + "`";
       if (auto unquoted = unquote_fix(value, expected, violation.instance)) {
         d.fix = std::move(unquoted);
