@@ -32,8 +32,8 @@ constexpr double agent_patience = 60;     // seconds for an agent to say hello
 constexpr double ending_patience = 15;    // seconds beyond the grace for agents to say that all has ended
 constexpr std::size_t shown_lines = 20;   // of the culprit's output
 
-// While a run goes on, the signals that end it are read from a descriptor, a closed pipe is an error and no signal, and orphans of
-// the run fall to this process. Afterwards all is as it was.
+// While a run goes on, the signals that end it are read from a descriptor, a closed pipe or a limit on the size of files is an
+// error and no signal, and orphans of the run fall to this process. Afterwards all is as it was.
 class Surroundings {
  public:
   Surroundings() {
@@ -49,6 +49,7 @@ class Surroundings {
     struct sigaction action {};
     action.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &action, &pipe_);
+    sigaction(SIGXFSZ, &action, &file_size_);
     action.sa_handler = SIG_DFL;
     sigaction(SIGCHLD, &action, &child_);
     prctl(PR_GET_CHILD_SUBREAPER, &subreaper_);
@@ -59,6 +60,7 @@ class Surroundings {
   ~Surroundings() {
     prctl(PR_SET_CHILD_SUBREAPER, subreaper_);
     sigaction(SIGPIPE, &pipe_, nullptr);
+    sigaction(SIGXFSZ, &file_size_, nullptr);
     sigaction(SIGCHLD, &child_, nullptr);
     pthread_sigmask(SIG_SETMASK, &mask_, nullptr);
   }
@@ -75,6 +77,7 @@ class Surroundings {
  private:
   sigset_t mask_{};
   struct sigaction pipe_ {};
+  struct sigaction file_size_ {};
   struct sigaction child_ {};
   int subreaper_ = 0;
   FileDescriptor signals_;

@@ -87,7 +87,7 @@ void flush_within(FramePipe& pipe, std::chrono::milliseconds limit) {
 
 }  // namespace
 
-void tell_keeper(int socket, const std::string& run_id, const std::string& run_directory, int lock) {
+bool tell_keeper(int socket, const std::string& run_id, const std::string& run_directory, int lock) {
   std::string text = run_id + '\n' + run_directory;
   iovec part{text.data(), text.size()};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof lock)] = {};
@@ -101,13 +101,13 @@ void tell_keeper(int socket, const std::string& run_id, const std::string& run_d
   header->cmsg_type = SCM_RIGHTS;
   header->cmsg_len = CMSG_LEN(sizeof lock);
   std::memcpy(CMSG_DATA(header), &lock, sizeof lock);
-  if (sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) throw std::system_error(errno, std::generic_category(), "cannot tell the keeper");
+  return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
 }
 
 int keep(const Ward& ward, FileDescriptor in, FileDescriptor out, FileDescriptor agent) {
   prctl(PR_SET_NAME, "fabric-keeper");
   // Whoever ends the run by a signal to all of its processes means the agent, which ends its ranks in order.
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2}) ::signal(signal, SIG_IGN);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGXFSZ, SIGUSR1, SIGUSR2}) ::signal(signal, SIG_IGN);
   const ExitStatus status = wait_for_agent(ward.agent);
 
   const auto [run_id, run_directory, lock] = hear_agent(agent.get());
@@ -126,7 +126,7 @@ int keep(const Ward& ward, FileDescriptor in, FileDescriptor out, FileDescriptor
   if (!run_directory.empty() && controller_is_gone(pipe)) {
     const std::string message = "the agent of node " + std::to_string(ward.node) + ' ' + status.str() + ", and the controller is gone";
     note_loss(run_directory, ward.node, message);
-    close_lost_run(run_directory, message);
+    close_lost_run(run_directory, ward.generation, message);
   }
   return 1;
 }

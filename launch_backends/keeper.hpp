@@ -14,7 +14,7 @@ namespace fabric {
 struct Ward {
   pid_t agent = 0;
   std::int64_t node = 0;
-  std::int64_t generation = 0;
+  std::int64_t generation = 0;  // the attempt that the agent belongs to
   std::string nonce;
 };
 
@@ -23,7 +23,7 @@ struct Ward {
 int keep(const Ward& ward, FileDescriptor in, FileDescriptor out, FileDescriptor agent);
 
 // What the agent tells its keeper at the other end of the socket, once: its run, and a share in the lock of its node, so that a later
-// attempt starts nothing there before this keeper too is done. Throws std::system_error.
-void tell_keeper(int socket, const std::string& run_id, const std::string& run_directory, int lock);
+// attempt starts nothing there before this keeper too is done. False if there is no keeper any more.
+bool tell_keeper(int socket, const std::string& run_id, const std::string& run_directory, int lock);
 
 }  // namespace fabric

@@ -24,14 +24,15 @@ void note_loss(const std::string& run_directory, std::int64_t node, const std::s
   if (file) [[maybe_unused]] const ssize_t n = write(file.get(), text.data(), text.size());
 }
 
-void close_lost_run(const std::string& run_directory, const std::string& message) try {
+void close_lost_run(const std::string& run_directory, std::int64_t attempt, const std::string& message) try {
   RunDirectory run = RunDirectory::open(run_directory);
   // Whoever has resumed it meanwhile speaks for it now; but the lost controller may be a moment from letting go.
-  for (int attempt = 0; !run.lock(); ++attempt) {
-    if (attempt == 25) return;
+  for (int times = 0; !run.lock(); ++times) {
+    if (times == 25) return;
     usleep(20'000);
   }
   RunStatus status = run.status();
+  if (status.attempt != attempt || status.ended) return;
   status.state = "lost";
   status.ended = now_seconds();
   status.exit_code = lost_exit_code;

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <sstream>
 #include <system_error>
 #include <utility>
 
@@ -29,6 +30,7 @@ using namespace std::chrono_literals;
 constexpr auto look_every = 20ms;         // at what ranks write
 constexpr double loss_grace = 1;       // seconds, when controller or keeper is lost
 constexpr auto clearing_grace = 500ms;    // for what ranks have left behind
+constexpr auto locking_limit = 20s;       // for an earlier attempt to be gone
 constexpr auto ending_limit = 5s;         // for the kernel to end what was killed
 constexpr std::size_t most_waiting = 256 << 10;  // bytes on their way to the controller before views and events wait in their files
 constexpr std::size_t most_at_once = 64 << 10;   // bytes of a rank's file in one look
@@ -40,6 +42,7 @@ FileDescriptor watch_signals() {
   for (const int signal : {SIGCHLD, SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal);
   sigprocmask(SIG_BLOCK, &set, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);
   FileDescriptor signals(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!signals) throw std::system_error(errno, std::generic_category(), "signalfd");
   return signals;
@@ -50,19 +53,17 @@ std::string own_host_name() {
   return gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
 }
 
-// Taken for as long as this agent or its keeper lives. Those of an earlier attempt may still be ending its ranks, after its controller
-// was killed; how long that may take is known from their limits.
-FileDescriptor lock_node(const std::string& path) {
-  FileDescriptor lock(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
-  if (!lock) throw std::system_error(errno, std::generic_category(), "cannot lock " + path);
-  const auto deadline = std::chrono::steady_clock::now() + 20s;
-  while (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) throw std::system_error(errno, std::generic_category(), "cannot lock " + path);
-    if (std::chrono::steady_clock::now() > deadline)
-      throw std::runtime_error("an earlier attempt of this run still has processes on this node: `fuser " + path + "` names its agent or keeper, end it and resume again");
-    usleep(20'000);
+// Who holds the lock of a node has written the numbers of its processes into it: those that are still there, as words of a command.
+std::string holders(int lock) {
+  char text[128] = {};
+  if (pread(lock, text, sizeof text - 1, 0) <= 0) return "";
+  std::string living;
+  std::istringstream numbers(text);
+  for (pid_t pid; numbers >> pid;) {
+    const std::optional<ProcessEntry> entry = process_entry(pid);
+    if (entry && !entry->ended && (entry->name == "fabric-agent" || entry->name == "fabric-keeper")) living += ' ' + std::to_string(pid);
   }
-  return lock;
+  return living;
 }
 
 }  // namespace
@@ -108,7 +109,7 @@ void NodeAgent::wait() {
 }
 
 int NodeAgent::wait_milliseconds() const {
-  if (phase_ == Phase::running || phase_ == Phase::clearing) return static_cast<int>(std::chrono::milliseconds(look_every).count());
+  if (phase_ == Phase::locking || phase_ == Phase::running || phase_ == Phase::clearing) return static_cast<int>(std::chrono::milliseconds(look_every).count());
   return job_.lease > 0 ? 1000 : -1;
 }
 
@@ -163,22 +164,44 @@ void NodeAgent::prepare(messages::Prepare order) {
   job_ = std::move(order);
   try {
     std::filesystem::create_directories(node_file(""));
-    node_lock_ = lock_node(node_file("lock"));
-    // Left by an earlier attempt.
-    std::filesystem::remove(node_file("stop"));
-    std::filesystem::remove(node_file("lost.json"));
-    messages::Ready ready;
-    if (job_.binds_port) {
-      port_ = reserve_port(job_.main_address, job_.main_port, uses(job_.group.rank, Binding::store_fd));
-      ready.main_port = port_.port;
-    }
-    ready.scrubbed = scrubbed_names(job_.group.rank, own_environment());
-    tell_keeper(keeper_.get(), job_.run_id, job_.run_directory, node_lock_.get());
-    phase_ = Phase::prepared;
-    pipe_.send(ready);
+    const std::string path = node_file("lock");
+    node_lock_.reset(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+    if (!node_lock_) throw std::system_error(errno, std::generic_category(), "cannot lock " + path);
+    phase_ = Phase::locking;
+    locking_since_ = Clock::now();
+    take_node();
   } catch (const std::exception& error) {
     fail(error.what());
   }
+}
+
+// The lock of a node is held for as long as an agent or its keeper lives. Those of an earlier attempt may still be ending its ranks,
+// after its controller was killed; how long that may take is known from their limits.
+void NodeAgent::take_node() {
+  if (flock(node_lock_.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) throw std::system_error(errno, std::generic_category(), "cannot lock " + node_file("lock"));
+    const auto waited = Clock::now() - locking_since_;
+    const std::string left = "processes of an earlier attempt of this run are still on node " + std::to_string(identity_.node);
+    if (waited > 1s && !std::exchange(locking_named_, true)) note(std::nullopt, left + "; the ranks start when they have ended");
+    if (waited < locking_limit) return;
+    const std::string pids = holders(node_lock_.get());
+    throw std::runtime_error(left + ": end them with `" + (pids.empty() ? "fuser -k " + node_file("lock") : "kill -9" + pids) + "` there and resume again");
+  }
+  const std::string own = std::to_string(getpid()) + ' ' + std::to_string(identity_.keeper) + '\n';
+  if (ftruncate(node_lock_.get(), 0) != 0 || pwrite(node_lock_.get(), own.data(), own.size(), 0) < 0)
+    throw std::system_error(errno, std::generic_category(), "cannot write " + node_file("lock"));
+  // Left by an earlier attempt.
+  std::filesystem::remove(node_file("stop"));
+  std::filesystem::remove(node_file("lost.json"));
+  messages::Ready ready;
+  if (job_.binds_port) {
+    port_ = reserve_port(job_.main_address, job_.main_port, uses(job_.group.rank, Binding::store_fd));
+    ready.main_port = port_.port;
+  }
+  ready.scrubbed = scrubbed_names(job_.group.rank, own_environment());
+  if (!tell_keeper(keeper_.get(), job_.run_id, job_.run_directory, node_lock_.get())) return lose_keeper();
+  phase_ = Phase::prepared;
+  pipe_.send(ready);
 }
 
 void NodeAgent::start(const messages::Start& order) {
@@ -238,7 +261,7 @@ void NodeAgent::start_rank(std::int64_t local_rank, std::int64_t main_port) {
 }
 
 void NodeAgent::stop(const std::string& signal, double grace) {
-  if (phase_ == Phase::waiting || phase_ == Phase::prepared) {
+  if (phase_ == Phase::waiting || phase_ == Phase::locking || phase_ == Phase::prepared) {
     finish();
     return;
   }
@@ -322,7 +345,7 @@ void NodeAgent::follow(Rank& rank) {
     pipe_.send(messages::Happened{std::move(event)});
   }
   if (rank.events.take_malformed() > 0 && !std::exchange(rank.malformed_named, true))
-    note(rank, "the events file of rank " + std::to_string(rank.number) + " has lines that are no events (a JSON object with `kind`); they are passed over");
+    note(rank.number, "the events file of rank " + std::to_string(rank.number) + " has lines that are no events (a JSON object with `kind`); they are passed over");
   LogTail::Lines lines = rank.log.read(most_at_once, rank.ended);
   if (!lines.lines.empty() || lines.dropped > 0) pipe_.send(messages::View{rank.number, lines.dropped, std::move(lines.lines)});
   // What a rank said comes before its end, however far the controller is behind.
@@ -332,12 +355,12 @@ void NodeAgent::follow(Rank& rank) {
   }
 }
 
-void NodeAgent::note(const Rank& rank, const std::string& message) {
+void NodeAgent::note(std::optional<std::int64_t> rank, const std::string& message) {
   Event event;
   event.kind = "note";
   event.time = now_seconds();
   event.node = identity_.node;
-  event.rank = rank.number;
+  event.rank = rank;
   event.detail = Value::object();
   event.detail.set("message", message);
   pipe_.send(messages::Happened{std::move(event)});
@@ -350,6 +373,13 @@ bool NodeAgent::all_told() const {
 void NodeAgent::keep_time() {
   const Clock::time_point now = Clock::now();
   if (phase_ != Phase::done && job_.lease > 0 && !controller_lost_ && now - heard_ > std::chrono::duration<double>(job_.lease)) lose_controller();
+  if (phase_ == Phase::locking) {
+    try {
+      take_node();
+    } catch (const std::exception& error) {
+      fail(error.what());
+    }
+  }
   if (phase_ == Phase::running && kill_at_ && now >= *kill_at_) kill_ranks();
   if (phase_ == Phase::clearing) clear();
 }
@@ -368,7 +398,7 @@ void NodeAgent::finish() {
   if ((keeper_lost_ || controller_lost_) && !job_.run_id.empty()) name(end_processes_with_variable("FABRIC_RUN_ID=" + job_.run_id, ending_limit));
   pipe_.send(done);
   phase_ = Phase::done;
-  if (controller_lost_ && identity_.node == 0) close_lost_run(job_.run_directory, loss());
+  if (controller_lost_ && identity_.node == 0) close_lost_run(job_.run_directory, job_.attempt, loss());
 }
 
 void NodeAgent::fail(const std::string& message) {

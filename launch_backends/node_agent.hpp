@@ -38,6 +38,7 @@ class NodeAgent {
 
   enum class Phase {
     waiting,   // for what to run
+    locking,   // until processes of an earlier attempt are gone from this node
     prepared,  // for the word to start
     running,   // until the last rank has ended
     clearing,  // what ranks have left behind is being ended
@@ -63,6 +64,7 @@ class NodeAgent {
   void hear_controller();
   void obey(const Message& message);
   void prepare(messages::Prepare order);
+  void take_node();
   void start(const messages::Start& order);
   void start_rank(std::int64_t local_rank, std::int64_t main_port);
   void stop(const std::string& signal, double grace);
@@ -71,7 +73,7 @@ class NodeAgent {
   void reap();
   void follow_ranks();
   void follow(Rank& rank);
-  void note(const Rank& rank, const std::string& message);
+  void note(std::optional<std::int64_t> rank, const std::string& message);
   void keep_time();
   void clear();
   void finish();
@@ -87,6 +89,8 @@ class NodeAgent {
   FileDescriptor keeper_;
   FileDescriptor signals_;
   FileDescriptor node_lock_;
+  Clock::time_point locking_since_{};
+  bool locking_named_ = false;
   Phase phase_ = Phase::waiting;
   messages::Prepare job_;
   std::string host_;

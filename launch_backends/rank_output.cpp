@@ -146,7 +146,9 @@ std::vector<Event> EventTail::read(std::size_t most, bool last) {
       pending_.clear();
     }
   }
-  if (last && offset_ >= size() && !skipping_) line(std::exchange(pending_, {}), events);
+  // What a rank was writing when it was killed is half a line: no event, and nobody's mistake.
+  if (last && offset_ >= size() && !skipping_)
+    if (std::optional<Event> event = read_event_line(std::exchange(pending_, {}), now_seconds())) events.push_back(std::move(*event));
   return events;
 }
 

@@ -189,9 +189,14 @@ RunStatus RunDirectory::status_by_events() const {
     const std::size_t end = std::min(text.find('\n', at), text.size());
     const std::optional<Value> event = read_json(std::string_view(text).substr(at, end - at));
     const Value* kind = event ? event->find("kind") : nullptr;
-    const Value* detail = kind && *kind == Value("run_started") ? event->find("detail") : nullptr;
-    const Value* attempt = detail ? detail->find("attempt") : nullptr;
-    if (attempt && attempt->is_integer()) status.attempt = std::max(status.attempt, attempt->as_integer());
+    const Value* detail = kind ? event->find("detail") : nullptr;
+    const auto member = [detail](const char* name) { return detail ? detail->find(name) : nullptr; };
+    if (kind && *kind == Value("run_started")) {
+      status.state = "lost";
+      if (const Value* attempt = member("attempt"); attempt && attempt->is_integer()) status.attempt = std::max(status.attempt, attempt->as_integer());
+    } else if (kind && *kind == Value("run_finished")) {
+      if (const Value* verdict = member("verdict"); verdict && verdict->is_string()) status.state = verdict->as_string();
+    }
     at = end + 1;
   }
   return status;

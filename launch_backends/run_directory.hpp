@@ -56,7 +56,7 @@ class RunDirectory {
   std::string plan_text() const;
   // Throws std::runtime_error where it cannot be read.
   RunStatus status() const;
-  // What can be said without it: lost, in the last attempt that its events name.
+  // What can be said without it, by the events: the last attempt that was begun, and how it ended; lost if that is not said.
   RunStatus status_by_events() const;
   void write_status(const RunStatus& status) const;
   void append_event(const Event& event) const;

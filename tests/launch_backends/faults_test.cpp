@@ -9,6 +9,7 @@
 #include <random>
 #include <thread>
 
+#include "launch_backends/lost_run.hpp"
 #include "launch_backends/process.hpp"
 #include "schema/json.hpp"
 #include "tests/launch_backends/run_under_test.hpp"
@@ -180,6 +181,64 @@ BOOST_AUTO_TEST_CASE(a_keeper_that_clears_up_late_ends_no_rank_of_the_next_attem
   check(run, finished, {0, "finished", ""});
   BOOST_TEST(run.status().state == "finished");
   BOOST_TEST(run.status().attempt == 2);
+}
+
+// A keeper of the first attempt that does not wake: the second waits for it, and its user may give up the wait.
+BOOST_AUTO_TEST_CASE(ctrl_c_ends_the_wait_for_an_earlier_attempt) {
+  RunUnderTest run({"ready,sleep"});
+  run.start();
+  run.await_ready();
+  const pid_t keeper = run.keeper();
+  kill(keeper, SIGSTOP);
+  kill(run.controller(), SIGKILL);
+  kill(run.agent(), SIGKILL);
+  run.options.attempt = 2;
+  run.start();
+  usleep(1'500'000);
+  run.fault();
+  kill(run.controller(), SIGINT);
+  wait_until([&] { return run.status().ended.has_value(); }, 5);
+  kill(keeper, SIGKILL);
+  const FinishedRun finished = run.finish();
+  check(run, finished, {130, "stopped", "SIGINT"});
+  bool said = false;
+  for (const Event& event : finished.observed) {
+    const Value* message = event.detail.find("message");
+    said |= event.kind == "note" && message && message->as_string().find("earlier attempt of this run are still on node 0") != std::string::npos;
+  }
+  BOOST_TEST(said);
+}
+
+BOOST_AUTO_TEST_CASE(whoever_holds_the_node_too_long_is_named) {
+  RunUnderTest run({"ready,sleep"});
+  run.start();
+  run.await_ready();
+  const pid_t keeper = run.keeper();
+  kill(keeper, SIGSTOP);
+  kill(run.controller(), SIGKILL);
+  kill(run.agent(), SIGKILL);
+  run.options.attempt = 2;
+  run.start();
+  wait_until([&] { return run.status().ended.has_value(); }, 40);
+  run.fault();
+  kill(keeper, SIGKILL);
+  check(run, run.finish(), {125, "refused", "end them with `kill -9 " + std::to_string(keeper) + "` there and resume again"});
+}
+
+// It speaks for its own attempt only.
+BOOST_AUTO_TEST_CASE(a_late_word_about_an_earlier_attempt_changes_nothing) {
+  RunUnderTest run({"exit:0"});
+  run.options.attempt = 2;
+  check(run, run.run(), {0, "finished", ""});
+  for (const std::int64_t attempt : {1, 2, 3}) close_lost_run(run.directory(), attempt, "the agent was lost");
+  BOOST_TEST(run.status().state == "finished");
+  RunStatus unfinished = run.status();
+  unfinished.ended.reset();
+  RunDirectory::open(run.directory()).write_status(unfinished);
+  close_lost_run(run.directory(), 1, "the agent was lost");
+  BOOST_TEST(run.status().state == "finished");
+  close_lost_run(run.directory(), 2, "the agent was lost");
+  BOOST_TEST(run.status().state == "lost");
 }
 
 BOOST_AUTO_TEST_CASE(controller_and_keeper_are_killed_at_once) {

@@ -69,6 +69,7 @@ void act(const std::string& action) {
   else if (verb == "say") std::cout << rest << std::endl;
   else if (verb == "event") event("{\"kind\":\"" + rest + "\",\"step\":3}");
   else if (verb == "cut-event") std::ofstream(variable("FABRIC_EVENTS"), std::ios::app) << "{\"kind\":\"" << rest << "\"}" << std::flush;
+  else if (verb == "half-event") std::ofstream(variable("FABRIC_EVENTS"), std::ios::app) << "{\"kind\":\"" << rest << std::flush;
   else if (verb == "steps") for (int i = 1; i <= std::stoi(rest); ++i) event("{\"kind\":\"step\",\"step\":" + std::to_string(i) + "}");
   else if (verb == "garbage") event("this is no event");
   else if (verb == "forge") event("{\"kind\":\"rank_exited\",\"exit_code\":0}");
