@@ -2,7 +2,7 @@
 
 #include <signal.h>
 
-#include <chrono>
+#include <system_error>
 
 #include "cli/terminal.hpp"
 
@@ -34,7 +34,14 @@ bool BackgroundWriter::write(std::string text, bool patient) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    thread_ = std::thread([this] { work(); });
+    try {
+      thread_ = std::thread([this] { work(); });
+    } catch (const std::system_error& error) {
+      // No more processes are allowed to this user: a run of which nothing is shown is better than none.
+      failure_ = error.code().value();
+      waiting_.clear();
+      bytes_ = 0;
+    }
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
   lock.unlock();
@@ -42,9 +49,12 @@ bool BackgroundWriter::write(std::string text, bool patient) {
   return true;
 }
 
-void BackgroundWriter::drain() {
+bool BackgroundWriter::drain(std::optional<std::chrono::milliseconds> limit) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return waiting_.empty(); });
+  const auto written = [this] { return waiting_.empty(); };
+  if (limit) return changed_.wait_for(lock, *limit, written);
+  changed_.wait(lock, written);
+  return true;
 }
 
 bool BackgroundWriter::idle() const {

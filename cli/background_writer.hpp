@@ -2,10 +2,12 @@
 // pipe, a terminal held with Ctrl-S, a slow disk.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -23,10 +25,10 @@ class BackgroundWriter {
   // Takes text, in order and whole, or not at all. With `patient` it waits for room, once for at most 200 ms: from then on until the
   // reader has caught up, what finds no room is refused at once. After a failure everything is taken and dropped.
   bool write(std::string text, bool patient = true);
-  // Returns when all has been written that will be. Waits as long as the reader does.
-  void drain();
+  // Returns when all has been written that will be, however long the reader takes; false if that is longer than limit.
+  bool drain(std::optional<std::chrono::milliseconds> limit = std::nullopt);
   bool idle() const;
-  // Why nothing is written any more: an errno, 0 while all is well. EPIPE, a reader that has left, is one.
+  // Why nothing is written any more: an errno, 0 while all is well. EPIPE, a reader that has left, is one, and EAGAIN, no thread.
   int failure() const;
 
  private:

@@ -1,8 +1,12 @@
 #include "cli/carry_out.hpp"
 
+#include <unistd.h>
+
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
 #include <fmt/core.h>
 
@@ -131,39 +135,54 @@ int refuse_to_run(const Invocation& invocation, std::string code, std::string me
 }
 
 int carry_out(const Invocation& invocation, Planning& planning, const RunDirectory& run, const RunStart& start) {
-  // Whoever reads our output may leave; the run goes on.
+  // Whoever reads our output may leave, and a file that takes it may be full; the run goes on.
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   const Terminal& out = invocation.console.out;
   const Terminal& err = invocation.console.err;
   const Plan& plan = *planning.compilation.plan;
   const bool json = wants_json(invocation);
+  RunView view(json ? err : out, err, plan.job.train ? RunView::Ranks::own_worker : RunView::Ranks::program);
   if (!json) {
     report(invocation, planning.compilation);
     std::string head = show_plan_briefly(plan, out, run.path());
     for (const std::string& remark : start.remarks) head += "  " + sanitised(remark) + '\n';
-    out.write(head + '\n');
+    view.head(head + '\n');
   }
 
-  RunView view(json ? err : out, err, plan.job.train ? RunView::Ranks::own_worker : RunView::Ranks::program);
   RunOptions options;
   options.run_directory = run.path();
   options.attempt = start.attempt;
   options.resume_path = start.resume_path;
   options.device_ids = start.device_ids;
   const Outcome outcome = planning.backend->submit(plan, *planning.submission, options, view);
-  view.finish();
 
   // The run is over and its folder says how; that standard output takes no more cannot change it. A summary that is asked for by a
-  // program has to arrive.
+  // program has to arrive, and a failure is told, even if whoever reads the lines before it has stopped reading.
+  constexpr std::chrono::milliseconds patience{1000};
+  const bool quick = view.finish(patience);
   int exit_code = outcome.exit_code;
+  bool told = json || outcome.verdict == "finished";
   const auto tell = [&err](const std::string& text) { [[maybe_unused]] const int error = write_all(err.fd, text); };
+  const auto tell_failure = [&] {
+    if (!std::exchange(told, true)) tell(failure(run, outcome, err));
+  };
+  if (!json) {
+    if (!quick && view.apart()) tell_failure();
+    view.finish();
+  }
   try {
     out.write(json ? pretty_json(summary_value(plan, run, start, outcome, view)) + '\n' : closing(run, outcome, view, out));
   } catch (const std::system_error& error) {
     tell(err.paint(Style::error, "error") + ": " + error.what() + "; how the run ended is in " + sanitised(shown_path(run.path() + "/status.json")) + '\n');
     if (json && exit_code == 0) exit_code = exit_with(ExitCode::refused);
   }
-  if (!json && outcome.verdict != "finished") tell(failure(run, outcome, err));
+  tell_failure();
+  if (json) {
+    // Whoever waits for the end of the summary before reading the lines of the run is not to wait for us.
+    if (!quick) dup2(err.fd, out.fd);
+    view.finish();
+  }
   return exit_code;
 }
 

@@ -65,6 +65,27 @@ JsonnetResult evaluate_jsonnet(const std::string& self, const JsonnetProgram& pr
   return result;
 }
 
+// What path points at in the end, one link after the other; the last need not exist. Stops at what names an open descriptor.
+std::string end_of_links(std::string path, std::optional<int>& descriptor) {
+  for (int links = 0; links < 40; ++links) {
+    path = fs::path(path).lexically_normal().string();
+    if (path == "/dev/stdout") descriptor = STDOUT_FILENO;
+    if (path == "/dev/stderr") descriptor = STDERR_FILENO;
+    for (const std::string_view folder : {"/dev/fd/", "/proc/self/fd/"})
+      if (path.starts_with(folder))
+        descriptor = std::atoi(path.c_str() + folder.size());
+    std::error_code error;
+    if (descriptor || !fs::is_symlink(path, error)) break;
+    path = (fs::path(path).parent_path() / fs::read_symlink(path, error)).string();
+  }
+  return path;
+}
+
+bool same_file(const struct stat& file, int fd) {
+  struct stat other {};
+  return fstat(fd, &other) == 0 && other.st_dev == file.st_dev && other.st_ino == file.st_ino;
+}
+
 [[noreturn]] void fail(const std::string& what) { throw std::system_error(errno, std::generic_category(), what); }
 
 }  // namespace
@@ -92,16 +113,24 @@ ReadFile read_file(const std::string& path) {
 }
 
 void write_file(const std::string& path, const std::string& content) {
+  // A link stays, and what it points at is replaced.
+  std::optional<int> descriptor;
+  const std::string target = end_of_links(path, descriptor);
   struct stat status {};
-  const bool exists = stat(path.c_str(), &status) == 0;
+  const bool exists = stat(target.c_str(), &status) == 0;
+  // A file that output goes to already keeps what stands in it.
+  for (const int fd : {STDOUT_FILENO, STDERR_FILENO})
+    if (exists && S_ISREG(status.st_mode) && same_file(status, fd)) descriptor = fd;
+  if (descriptor) {
+    if ((errno = write_all(*descriptor, content)) != 0) fail("cannot write " + path);
+    return;
+  }
   // A device, a pipe or a terminal takes what is written; it cannot be replaced.
   if (exists && !S_ISREG(status.st_mode)) {
-    const Descriptor file{open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY)};
+    const Descriptor file{open(target.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY)};
     if (file.fd < 0 || (errno = write_all(file.fd, content)) != 0) fail("cannot write " + path);
     return;
   }
-  // A link stays, and what it points at is replaced.
-  const std::string target = exists ? real_path(path) : path;
   std::string temporary = target + ".XXXXXX";
   const Descriptor file{mkstemp(temporary.data())};
   if (file.fd < 0) fail("cannot write " + path);

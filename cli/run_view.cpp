@@ -77,15 +77,18 @@ void RunView::clear() {
   bar_shown_ = false;
 }
 
-void RunView::finish() {
-  clear();
-  if (dropped_ > 0) {
-    lines_out_.drain();
-    lines_out_.write(passed_over(std::exchange(dropped_, 0)));
-  }
-  lines_out_.drain();
+void RunView::head(const std::string& text) {
+  lines_out_.write(text);
   say_what_failed();
-  bar_out_.drain();
+}
+
+bool RunView::finish(std::optional<std::chrono::milliseconds> limit) {
+  clear();
+  if (!lines_out_.drain(limit)) return false;
+  if (dropped_ > 0) lines_out_.write(passed_over(std::exchange(dropped_, 0)));
+  if (!lines_out_.drain(limit)) return false;
+  say_what_failed();
+  return bar_out_.drain(limit);
 }
 
 void RunView::print(const std::string& line) {
@@ -99,7 +102,7 @@ void RunView::print(const std::string& line) {
 
 void RunView::say_what_failed() {
   const int error = lines_out_.failure();
-  if (error == 0 || error == EPIPE || &bar_out_ == &lines_out_ || std::exchange(failure_told_, true)) return;
+  if (error == 0 || error == EPIPE || !apart() || std::exchange(failure_told_, true)) return;
   bar_out_.write(bar_.paint(Style::warning, "warning") + ": cannot write to standard output: " + std::strerror(error) +
                  "; the run goes on, and its folder has everything\n");
 }

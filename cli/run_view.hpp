@@ -27,9 +27,13 @@ class RunView : public RunObserver {
   void on_event(const Event& event) override;
   void on_line(std::int64_t node, std::int64_t rank, std::string_view line) override;
 
+  // Text in front of the run, whole lines.
+  void head(const std::string& text);
   // Takes the bar away and returns when all is written; called before anything else is printed. Until then nobody waits for the
-  // terminal or pipe: what finds no room there is in the log files only, and is counted.
-  void finish();
+  // terminal or pipe: what finds no room there is in the log files only, and is counted. False if the reader takes longer than limit.
+  bool finish(std::optional<std::chrono::milliseconds> limit = std::nullopt);
+  // Whether lines and bar go to places of which one can be held up without the other.
+  bool apart() const { return &bar_out_ != &lines_out_; }
 
   struct Epoch {
     std::int64_t epoch = 0;

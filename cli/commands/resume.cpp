@@ -42,7 +42,7 @@ int run_resume(const Invocation& invocation) {
       status = *found;
     } else {
       status = run->status_by_events();
-      start.remarks.push_back("its status cannot be read, taken for lost: " + why);
+      start.remarks.push_back("its status cannot be read, its events are taken instead: " + why);
     }
   } catch (const std::exception& error) {
     return refuse_to_run(invocation, "FAB6006", operand + " is not a run: " + error.what(), "give the folder of a run: runs/NAME/latest or runs/NAME/ID");

@@ -110,7 +110,7 @@ BOOST_AUTO_TEST_CASE(standard_output_that_can_no_longer_be_written_ends_no_run) 
   const Folder folder;
   folder.write("job.yaml", job_that("seq 20000; sleep 0.5; echo >done"));
   const auto run = [&folder](const std::string& options) {
-    folder.write("run.sh", "trap '' XFSZ; ulimit -f 300; exec \"$1\" apply job.yaml " + options + " >>out 2>err\n");
+    folder.write("run.sh", "ulimit -f 300; exec \"$1\" apply job.yaml " + options + " >>out 2>err\n");
     const int status = std::system(("cd " + folder.path().string() + " && sh run.sh " FABRIC_BINARY_DIR "/bin/fabric").c_str());
     return WEXITSTATUS(status);
   };
@@ -119,6 +119,10 @@ BOOST_AUTO_TEST_CASE(standard_output_that_can_no_longer_be_written_ends_no_run) 
   BOOST_TEST(folder.read("out").size() == 300u * 512u);
   BOOST_TEST(contains(folder.read("err"), "warning: cannot write to standard output: File too large; the run goes on"), folder.read("err"));
   BOOST_TEST(contains(folder.read("err"), "how the run ended is in runs/first/"), folder.read("err"));
+  BOOST_TEST(fs::remove(folder.path() / "done"));
+  const std::string full = "cd " + folder.path().string() + " && " FABRIC_BINARY_DIR "/bin/fabric apply job.yaml >/dev/full 2>err";
+  BOOST_TEST(std::system(full.c_str()) == 0, folder.read("err"));
+  BOOST_TEST(contains(folder.read("err"), "warning: cannot write to standard output: No space left on device; the run goes on"), folder.read("err"));
   BOOST_TEST(fs::remove(folder.path() / "done"));
   // Whoever asked for a summary has none.
   const int json = run("--format json");
@@ -241,6 +245,25 @@ BOOST_AUTO_TEST_CASE(a_reader_that_does_not_read_does_not_make_deaf) {
   BOOST_TEST(contains(folder.read("err"), "stopped by SIGTERM"), folder.read("err"));
 }
 
+// A pager that holds up the lines of a run holds up no word of its failure.
+BOOST_AUTO_TEST_CASE(a_failure_is_told_while_its_lines_are_not_read) {
+  const Folder folder;
+  folder.write("job.yaml", job_that("seq 100000; exit 7"));
+  folder.write("run.sh", "\"$1\" apply job.yaml 2>err | (sleep 4; cp err early; cat >lines)\n");
+  BOOST_TEST(std::system(("cd " + folder.path().string() + " && sh run.sh " FABRIC_BINARY_DIR "/bin/fabric").c_str()) == 0);
+  BOOST_TEST(contains(folder.read("early"), "rank 0 exited with code 7"), folder.read("err"));
+  BOOST_TEST(contains(folder.read("lines"), "lines are not shown, this output is read too slowly"));
+}
+
+BOOST_AUTO_TEST_CASE(a_summary_does_not_wait_for_a_reader_of_the_lines) {
+  const Folder folder;
+  folder.write("job.yaml", job_that("seq 100000"));
+  folder.write("run.sh", "mkfifo lines; exec 3<>lines; \"$1\" apply job.yaml --format json 2>lines 3>&- | { cat >summary; touch read; timeout 2 cat <&3 >/dev/null; }\n");
+  std::ignore = std::system(("cd " + folder.path().string() + " && timeout 30 sh run.sh " FABRIC_BINARY_DIR "/bin/fabric").c_str());
+  BOOST_TEST(fs::exists(folder.path() / "read"), "the end of the summary was never seen");
+  BOOST_TEST(contains(folder.read("summary"), "\"verdict\": \"finished\""), folder.read("summary"));
+}
+
 BOOST_AUTO_TEST_CASE(planning_twice_gives_the_same_bytes) {
   const Folder folder;
   folder.write("job.yaml", good_job);
@@ -337,6 +360,20 @@ BOOST_AUTO_TEST_CASE(saving_replaces_files_and_nothing_else) {
   BOOST_TEST(folder.read("kept.json").starts_with("{\"plan\":"));
   BOOST_TEST((fs::status(folder.path() / "kept.json").permissions() == (fs::perms::owner_read | fs::perms::owner_write)));
 
+  fs::create_symlink("later.json", folder.path() / "dangling.json");
+  BOOST_TEST(run_fabric({"plan", "job.yaml", "-o", "dangling.json"}, folder.path()).exit_code == 0);
+  BOOST_TEST(fs::is_symlink(folder.path() / "dangling.json"));
+  BOOST_TEST(folder.read("later.json").starts_with("{\"plan\":"));
+
+  // What standard output goes to is added to, by whatever name.
+  for (const char* name : {"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "log"}) {
+    folder.write("log", "first\n");
+    const std::string append = "cd " + folder.path().string() + " && " FABRIC_BINARY_DIR "/bin/fabric plan job.yaml -o " + name + " >>log";
+    BOOST_TEST(std::system(append.c_str()) == 0);
+    BOOST_TEST(folder.read("log").starts_with("first\n"), name);
+    BOOST_TEST(contains(folder.read("log"), "{\"plan\":"), name);
+  }
+
   BOOST_TEST(run_fabric({"plan", "job.yaml", "-o", "/dev/null"}, folder.path()).exit_code == 0);
   BOOST_TEST(fs::is_character_file("/dev/null"));
 
@@ -388,9 +425,15 @@ BOOST_AUTO_TEST_CASE(a_run_whose_status_was_damaged_goes_on) {
     folder.write("runs/first/latest/status.json", damaged);
     const ProgramRun run = run_fabric({"resume", "runs/first/latest"}, folder.path());
     BOOST_TEST(run.exit_code == 9, run.out << run.err);
-    BOOST_TEST(contains(run.out, "its status cannot be read, taken for lost: "), run.out);
+    BOOST_TEST(contains(run.out, "its status cannot be read, its events are taken instead: "), run.out);
     BOOST_TEST(contains(run.out, *damaged ? "[0:0] attempt 2\n" : "[0:0] attempt 1\n"), run.out);
   }
+  folder.write("again", "");
+  BOOST_TEST(run_fabric({"resume", "runs/first/latest"}, folder.path()).exit_code == 0);
+  folder.write("runs/first/latest/status.json", "");
+  const ProgramRun run = run_fabric({"resume", "runs/first/latest"}, folder.path());
+  BOOST_TEST(run.exit_code == 125);
+  BOOST_TEST(contains(run.err, "FAB6004"), run.err);
 }
 
 // The words of a job file may hold spaces, and what is offered has to be what a shell takes.
