@@ -93,8 +93,11 @@ std::string failure(const RunDirectory& run, const Outcome& outcome, const Termi
   std::string text = stopped ? err.paint(Style::warning, "stopped") : err.paint(Style::error, "error");
   text += err.paint(Style::strong, (stopped ? " " : ": ") + sanitised(message)) + '\n';
   const std::string bar = err.paint(Style::note, "   |");
-  for (const std::string& line : outcome.last_lines) text += bar + ' ' + shortened(sanitised_output(line), err.width > 12 ? err.width - 6 : 6) + '\n';
-  const auto remark = [&](std::string_view what, const std::string& value) { text += "   " + err.paint(Style::note, "=") + ' ' + std::string(what) + ": " + value + '\n'; };
+  for (const std::string& line : outcome.last_lines)
+    text += bar + ' ' + shortened(sanitised_output(line), err.width > 12 ? err.width - 6 : 6) + '\n';
+  const auto remark = [&](std::string_view what, const std::string& value) {
+    text += "   " + err.paint(Style::note, "=") + ' ' + std::string(what) + ": " + value + '\n';
+  };
   if (!outcome.log.empty()) remark("log", sanitised(shown_path(outcome.log)));
   const std::string resume = sanitised(shell_line({"fabric", "resume", shown_path(run.path())}));
   std::vector<SkippedCheckpoint> damaged;
@@ -174,7 +177,8 @@ int carry_out(const Invocation& invocation, Planning& planning, const RunDirecto
   try {
     out.write(json ? pretty_json(summary_value(plan, run, start, outcome, view)) + '\n' : closing(run, outcome, view, out));
   } catch (const std::system_error& error) {
-    tell(err.paint(Style::error, "error") + ": " + error.what() + "; how the run ended is in " + sanitised(shown_path(run.path() + "/status.json")) + '\n');
+    tell(err.paint(Style::error, "error") + ": " + error.what() + "; how the run ended is in " +
+         sanitised(shown_path(run.path() + "/status.json")) + '\n');
     if (json && exit_code == 0) exit_code = exit_with(ExitCode::refused);
   }
   tell_failure();

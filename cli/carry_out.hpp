@@ -13,7 +13,7 @@ struct RunStart {
   std::int64_t attempt = 0;
   std::optional<std::string> resume_path;
   std::vector<std::int64_t> device_ids;  // where the plan leaves them open
-  std::vector<std::string> remarks;  // for the head of what is printed
+  std::vector<std::string> remarks;      // for the head of what is printed
 };
 
 // planning is good, and run holds its plan. Returns the exit code of the run.

@@ -26,8 +26,7 @@ std::vector<std::string> holders_in_words(const std::vector<Occupancy>& occupanc
   for (const Occupancy& o : occupancy) {
     for (const GpuHolder& h : o.holders) {
       std::string line = fmt::format("GPU {}: ", o.gpu);
-      if (h.pid == 0)
-        line += "a process that cannot be seen from here";
+      if (h.pid == 0) line += "a process that cannot be seen from here";
       else
         line += fmt::format("{}{}, process {}", h.program.empty() ? "a program" : h.program, h.user.empty() ? "" : " of " + h.user, h.pid);
       if (h.memory_bytes > 0) line += ", " + spoken_bytes(h.memory_bytes);
@@ -43,7 +42,8 @@ std::vector<std::int64_t> choose_gpus(const Plan& plan, const std::vector<Occupa
     if (!group.device_ids.empty()) {
       std::vector<Occupancy> named;
       for (const Occupancy& o : occupancy)
-        if (!o.holders.empty() && std::find(group.device_ids.begin(), group.device_ids.end(), o.gpu) != group.device_ids.end()) named.push_back(o);
+        if (!o.holders.empty() && std::find(group.device_ids.begin(), group.device_ids.end(), o.gpu) != group.device_ids.end())
+          named.push_back(o);
       if (named.empty()) continue;
       Diagnostic d;
       d.severity = Severity::warning;
@@ -66,10 +66,12 @@ std::vector<std::int64_t> choose_gpus(const Plan& plan, const std::vector<Occupa
     }
     Diagnostic d;
     d.code = "FAB5010";
-    d.message = fmt::format("the job takes {} GPUs and {} of {} {} idle", needed, idle.size(), occupancy.size(), idle.size() == 1 ? "is" : "are");
+    d.message =
+        fmt::format("the job takes {} GPUs and {} of {} {} idle", needed, idle.size(), occupancy.size(), idle.size() == 1 ? "is" : "are");
     d.at = Path("devices");
     d.notes = notes_on(occupancy);
-    d.help = idle.empty() ? "wait for their holders, or end them" : fmt::format("wait for their holders, end them, or take what is idle: `devices: {}`", idle.size());
+    d.help = idle.empty() ? "wait for their holders, or end them"
+                          : fmt::format("wait for their holders, end them, or take what is idle: `devices: {}`", idle.size());
     diagnostics.add(std::move(d));
   }
   return {};

@@ -46,8 +46,11 @@ void gather(const Value& schema, Demand& demand) {
   if (const Value* choices = schema.find("enum"))
     for (const Value& c : choices->as_array()) add(demand.choices, plain(c));
   if (const Value* unit = schema.find("x-unit")) demand.unit = unit->as_string();
-  static constexpr std::pair<std::string_view, std::string_view> bounds[] = {
-      {"minimum", "at least"}, {"exclusiveMinimum", "more than"}, {"maximum", "at most"}, {"exclusiveMaximum", "less than"}, {"maxLength", "characters at most"}};
+  static constexpr std::pair<std::string_view, std::string_view> bounds[] = {{"minimum", "at least"},
+                                                                             {"exclusiveMinimum", "more than"},
+                                                                             {"maximum", "at most"},
+                                                                             {"exclusiveMaximum", "less than"},
+                                                                             {"maxLength", "characters at most"}};
   for (const auto& [key, words] : bounds)
     if (const Value* bound = schema.find(key)) add(demand.bounds, fmt::format("{} {}", words, plain(*bound)));
   if (const Value* items = schema.find("items"); items && items->is_object())
@@ -107,7 +110,8 @@ std::string flow(const Value& value) {
     for (const Value& item : value.as_array()) text += (text.empty() ? "" : ", ") + flow(item);
     return '[' + text + ']';
   }
-  const bool word = value.is_string() && !value.as_string().empty() && value.as_string().find_first_not_of("0123456789.") != std::string::npos;
+  const bool word =
+      value.is_string() && !value.as_string().empty() && value.as_string().find_first_not_of("0123456789.") != std::string::npos;
   return word ? value.as_string() : canonical_json(value);
 }
 
@@ -176,7 +180,8 @@ std::vector<std::pair<std::string, std::string>> facts_of(const FieldNames& fiel
   const Value* preset = schema.find("default");
   row("default", preset && !preset->is_object() ? plain(*preset) : field_properties(schema) ? "that of its fields" : "none");
   if (may_be_auto(schema)) row("auto", "may be `auto`: then fabric chooses, and `fabric plan` says why");
-  if (const Value* shorter = schema.find("x-short")) row("short form", fmt::format("{}: X stands for {}: {{{}: X}}", field.back(), field.back(), shorter->as_string()));
+  if (const Value* shorter = schema.find("x-short"))
+    row("short form", fmt::format("{}: X stands for {}: {{{}: X}}", field.back(), field.back(), shorter->as_string()));
   if (const Value* shorter = schema.find("x-short-list"))
     row("short form", fmt::format("{}: [...] stands for {}: {{{}: [...]}}", field.back(), field.back(), shorter->as_string()));
   if (const Value* later = schema.find("x-later")) {
@@ -232,7 +237,9 @@ std::string explain_field(const FieldNames& field, const Terminal& terminal) {
   for (const auto& [what, value] : facts_of(field)) rows.push_back({terminal.paint(Style::faint, what), value});
   text += table(rows, 2, terminal.width);
   text += '\n' + terminal.paint(Style::faint, "  In a job") + '\n' + example(field, schema, "    ");
-  if (!field_properties(schema)) text += '\n' + terminal.paint(Style::faint, "  On the command line") + "\n    " + shell_line({"--set", dotted(field) + '=' + example_value(schema)}) + '\n';
+  if (!field_properties(schema))
+    text += '\n' + terminal.paint(Style::faint, "  On the command line") + "\n    " +
+            shell_line({"--set", dotted(field) + '=' + example_value(schema)}) + '\n';
   return text;
 }
 
@@ -243,7 +250,8 @@ std::string fields_page() {
       "`schema/job.schema.json`, and a test holds it to that.\n";
   for (const FieldNames& field : all_fields()) {
     const Value& schema = *field_schema(field);
-    text += '\n' + std::string(std::min<std::size_t>(field.size() + 1, 4), '#') + " `" + dotted(field) + "`\n\n" + description(schema) + "\n\n";
+    text +=
+        '\n' + std::string(std::min<std::size_t>(field.size() + 1, 4), '#') + " `" + dotted(field) + "`\n\n" + description(schema) + "\n\n";
     for (const auto& [what, value] : facts_of(field)) text += "- " + what + ": " + (what == "default" ? '`' + value + '`' : value) + '\n';
     text += "\n```yaml\n" + example(field, schema, "") + "```\n";
   }
@@ -256,8 +264,8 @@ std::string fields_tree(const Terminal& terminal) {
     const Value& schema = *field_schema(field);
     const Value* preset = schema.find("default");
     std::string value = preset && !preset->is_object() ? plain(*preset) : "";
-    rows.push_back({std::string(2 * (field.size() - 1), ' ') + terminal.paint(Style::accent, field.back()), terminal.paint(Style::faint, value),
-                    first_sentence(description(schema))});
+    rows.push_back({std::string(2 * (field.size() - 1), ' ') + terminal.paint(Style::accent, field.back()),
+                    terminal.paint(Style::faint, value), first_sentence(description(schema))});
   }
   return table(rows, 0, terminal.width);
 }

@@ -29,7 +29,8 @@ std::string examples_of(std::span<const Example> examples, const Terminal& termi
 std::string command_help(const Command& command, const Terminal& terminal) {
   std::string text = "usage: " + terminal.paint(Style::strong, "fabric " + std::string(command.name));
   if (!command.options.empty()) text += " [options]";
-  if (command.operand) text += command.operand->required ? ' ' + std::string(command.operand->name) : " [" + std::string(command.operand->name) + ']';
+  if (command.operand)
+    text += command.operand->required ? ' ' + std::string(command.operand->name) : " [" + std::string(command.operand->name) + ']';
   text += "\n\n" + paragraphs(command.about, terminal);
   std::vector<std::vector<std::string>> rows;
   if (command.operand) rows.push_back({std::string(command.operand->name), std::string(command.operand->help)});

@@ -72,8 +72,7 @@ std::string end_of_links(std::string path, std::optional<int>& descriptor) {
     if (path == "/dev/stdout") descriptor = STDOUT_FILENO;
     if (path == "/dev/stderr") descriptor = STDERR_FILENO;
     for (const std::string_view folder : {"/dev/fd/", "/proc/self/fd/"})
-      if (path.starts_with(folder))
-        descriptor = std::atoi(path.c_str() + folder.size());
+      if (path.starts_with(folder)) descriptor = std::atoi(path.c_str() + folder.size());
     std::error_code error;
     if (descriptor || !fs::is_symlink(path, error)) break;
     path = (fs::path(path).parent_path() / fs::read_symlink(path, error)).string();
@@ -162,7 +161,8 @@ Outside make_outside(const std::string& self) {
   outside.evaluate_jsonnet = [self](const JsonnetProgram& program) { return evaluate_jsonnet(self, program); };
   outside.working_directory = fs::current_path().string();
   const char* worker = std::getenv("FABRIC_WORKER");
-  outside.worker = worker && *worker ? fs::absolute(worker).lexically_normal().string() : (fs::path(self).parent_path() / "fabric-worker").string();
+  outside.worker =
+      worker && *worker ? fs::absolute(worker).lexically_normal().string() : (fs::path(self).parent_path() / "fabric-worker").string();
   outside.version = version_text();
   return outside;
 }

@@ -1,10 +1,10 @@
 // The only door to CLI11.
 #define CLI11_HAS_FILESYSTEM 0
-#include <algorithm>
-#include <iterator>
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <algorithm>
+#include <iterator>
 
 #include "cli/command.hpp"
 #include "compiler/spelling.hpp"
@@ -30,12 +30,14 @@ std::string see_help(const Command& command) { return "`fabric " + std::string(c
     throw UsageError("unknown option `" + word + "` for `fabric " + std::string(command.name) + "`",
                      meant ? "did you mean `" + *meant + "`?" : see_help(command));
   }
-  if (!command.operand) throw UsageError("`fabric " + std::string(command.name) + "` takes nothing like `" + extra + "`", see_help(command));
+  if (!command.operand)
+    throw UsageError("`fabric " + std::string(command.name) + "` takes nothing like `" + extra + "`", see_help(command));
   std::string help = see_help(command);
   for (const Option& o : command.options)
     if (o.names == "--set" && extra.find('=') != std::string::npos) help = "each value needs its own flag: --set " + extra;
-  throw UsageError("`fabric " + std::string(command.name) + "` takes one " + std::string(command.operand->name) + ", and `" + extra + "` is one more",
-                   help);
+  throw UsageError(
+      "`fabric " + std::string(command.name) + "` takes one " + std::string(command.operand->name) + ", and `" + extra + "` is one more",
+      help);
 }
 
 }  // namespace
@@ -61,10 +63,12 @@ Arguments parse_arguments(const Command& command, const std::vector<std::string>
   const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
   for (const Option& o : command.options) {
     const std::string name = long_name(o.names);
-    if (o.value.empty())
-      app.add_flag(std::string(o.names), switches[name]);
+    if (o.value.empty()) app.add_flag(std::string(o.names), switches[name]);
     else
-      app.add_option(std::string(o.names), values[name])->expected(1)->allow_extra_args(false)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+      app.add_option(std::string(o.names), values[name])
+          ->expected(1)
+          ->allow_extra_args(false)
+          ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   }
   if (command.operand) app.add_option("operand", operands)->expected(1)->allow_extra_args(false);
   try {
@@ -88,14 +92,16 @@ Arguments parse_arguments(const Command& command, const std::vector<std::string>
     }
     const std::vector<std::string>& given = values[name];
     if (given.empty()) continue;
-    if (given.size() > 1 && !o.repeats) throw UsageError("`--" + name + "` is given " + std::to_string(given.size()) + " times", "give it once");
+    if (given.size() > 1 && !o.repeats)
+      throw UsageError("`--" + name + "` is given " + std::to_string(given.size()) + " times", "give it once");
     parsed.options[name] = given;
   }
   if (const auto format = parsed.value("format"); format && *format != "human" && *format != "json")
     throw UsageError("`" + *format + "` is not a format", "the formats are human and json");
   if (!operands.empty()) parsed.operand = operands.front();
   if (command.operand && command.operand->required && !parsed.operand)
-    throw UsageError("`fabric " + std::string(command.name) + "` needs a " + std::string(command.operand->name) + ": " + std::string(command.operand->help),
+    throw UsageError("`fabric " + std::string(command.name) + "` needs a " + std::string(command.operand->name) + ": " +
+                         std::string(command.operand->help),
                      command.examples.empty() ? see_help(command) : "for example: " + std::string(command.examples.front().line));
   return parsed;
 }

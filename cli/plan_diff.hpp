@@ -9,7 +9,7 @@
 namespace fabric {
 
 struct Difference {
-  std::string path;  // decisions[devices].value; a list whose elements have a name of their own is walked by these names
+  std::string path;   // decisions[devices].value; a list whose elements have a name of their own is walked by these names
   std::string saved;  // canonical JSON; empty: absent
   std::string now;
   std::string str() const;  // path: saved -> now

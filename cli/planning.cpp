@@ -22,7 +22,8 @@ std::string_view code_of(QuestionKind kind) {
 
 // on_command_line: the path came from the command line and not from a file.
 std::string way_out(const Question& question, bool on_command_line) {
-  const std::string from = on_command_line ? "; on the command line a relative path counts from the working directory" : "; a relative path counts from the job file's folder";
+  const std::string from = on_command_line ? "; on the command line a relative path counts from the working directory"
+                                           : "; a relative path counts from the job file's folder";
   switch (question.kind) {
     case QuestionKind::is_directory: return "make the folder, or write the path of the right one" + from;
     case QuestionKind::is_file: return "write the path of a file that is there" + from;
@@ -107,7 +108,8 @@ void report(const Invocation& invocation, const Compilation& compilation) {
     invocation.console.out.write(pretty_json(diagnostics_value(compilation.diagnostics, compilation.sources, compilation.origins)) + '\n');
     return;
   }
-  invocation.console.err.write(render_diagnostics(compilation.diagnostics, compilation.sources, compilation.origins, invocation.console.err));
+  invocation.console.err.write(
+      render_diagnostics(compilation.diagnostics, compilation.sources, compilation.origins, invocation.console.err));
 }
 
 }  // namespace fabric

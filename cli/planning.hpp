@@ -16,7 +16,8 @@ namespace fabric {
 
 inline constexpr Option profile_option{"--profile", "NAME", "Apply this profile of the job file.", true};
 inline constexpr Option set_option{"--set", "PATH=VALUE", "Set one field, as in --set train.optimizer.lr=0.01.", true};
-inline constexpr Option hardware_option{"--hardware", "FILE", "Plan for the machine that FILE describes (see fabric probe) and not for this one."};
+inline constexpr Option hardware_option{"--hardware", "FILE",
+                                        "Plan for the machine that FILE describes (see fabric probe) and not for this one."};
 inline constexpr Option format_option{"--format", "human|json", "Form of what is printed; human by default."};
 
 struct Planning {

@@ -88,9 +88,7 @@ class Renderer {
     return std::to_string(position_of(sources_[at.span->source].text, at.span->begin).line).size();
   }
 
-  std::string bar(std::string_view number = "") const {
-    return terminal_.paint(Style::note, ' ' + padded_left(number, gutter_) + " |");
-  }
+  std::string bar(std::string_view number = "") const { return terminal_.paint(Style::note, ' ' + padded_left(number, gutter_) + " |"); }
 
   // The arrow line, then the excerpt unless the value has no text of its own.
   void place(const Located& at, const std::string& label, Style mark, char underline) {
@@ -109,7 +107,9 @@ class Renderer {
     const Position position = position_of(source.text, at.span->begin);
     out_ += arrow + ' ';
     out_ += option ? "command line" : fmt::format("{}:{}:{}", sanitised(source.name), position.line, position.column);
-    if (!at.exact) out_ += fmt::format(" (`{}` is {}; this is what stands nearest)", sanitised(at.path), at.by_program ? "not written out" : "not written");
+    if (!at.exact)
+      out_ +=
+          fmt::format(" (`{}` is {}; this is what stands nearest)", sanitised(at.path), at.by_program ? "not written out" : "not written");
     out_ += '\n';
 
     const std::string_view text = source.text;
@@ -151,7 +151,8 @@ class Renderer {
     bool first = true;
     for (std::size_t at = 0; at <= message.size();) {
       const std::size_t end = std::min(message.find('\n', at), message.size());
-      for (const std::string& line : wrapped(sanitised(message.substr(at, end - at)), std::max<std::size_t>(terminal_.width, indent + 30) - indent)) {
+      for (const std::string& line :
+           wrapped(sanitised(message.substr(at, end - at)), std::max<std::size_t>(terminal_.width, indent + 30) - indent)) {
         if (!first) out_ += std::string(indent, ' ');
         out_ += line + '\n';
         first = false;

@@ -19,8 +19,8 @@ namespace fabric {
 struct Located {
   std::optional<Span> span;
   bool computed = false;
-  std::string path;   // as named by the diagnostic; empty if it named none
-  bool exact = true;  // false: the path was not written, and span is the key (or the value) of the nearest part that was
+  std::string path;         // as named by the diagnostic; empty if it named none
+  bool exact = true;        // false: the path was not written, and span is the key (or the value) of the nearest part that was
   bool by_program = false;  // the job is Jsonnet: what is not written may have been computed
 };
 

@@ -118,12 +118,14 @@ void RunView::on_event(const Event& event) {
     if (std::exchange(stopping_, true)) return;
     const std::string why = text(d, "why");
     const bool asked = why.empty() || why.starts_with("SIG");
-    print(lines_.paint(Style::warning, "stopping") + (asked ? ": ranks save and leave, press Ctrl-C again to kill" : ": " + sanitised(why)));
+    print(lines_.paint(Style::warning, "stopping") +
+          (asked ? ": ranks save and leave, press Ctrl-C again to kill" : ": " + sanitised(why)));
     return;
   }
   // The controller has something to say.
   if (event.kind == "note" && !event.rank) {
-    if (const std::string message = text(d, "message"); !message.empty()) print(lines_.paint(Style::warning, "note") + ": " + sanitised(message));
+    if (const std::string message = text(d, "message"); !message.empty())
+      print(lines_.paint(Style::warning, "note") + ": " + sanitised(message));
     return;
   }
   if (event.kind == "checkpoint") {
@@ -160,7 +162,8 @@ void RunView::epoch_ended(const Value& detail) {
   const Epoch e{integer(detail, "epoch").value_or(0), real(detail, "train_loss"), real(detail, "test_loss"), real(detail, "accuracy"),
                 real(detail, "samples_per_s")};
   epochs_.push_back(e);
-  std::string line = lines_.paint(Style::strong, start_ && start_->epochs ? fmt::format("epoch {}/{}", e.epoch, start_->epochs) : fmt::format("epoch {}", e.epoch));
+  std::string line = lines_.paint(
+      Style::strong, start_ && start_->epochs ? fmt::format("epoch {}/{}", e.epoch, start_->epochs) : fmt::format("epoch {}", e.epoch));
   if (e.train_loss) line += "  train loss " + loss_text(e.train_loss);
   if (e.test_loss) line += "  test loss " + loss_text(e.test_loss);
   if (e.accuracy) line += fmt::format("  accuracy {:.4f}", *e.accuracy);
@@ -189,7 +192,8 @@ std::string RunView::bar_line() const {
     if (step_->samples_per_s) right += "  " + grouped(*step_->samples_per_s) + " images/s";
     const double spent = std::chrono::duration<double>(Clock::now() - stepping_since_).count();
     if (step > first_step_ && stepping_since_ != Clock::time_point{})
-      right += "  " + spoken_duration(spent / static_cast<double>(step - first_step_) * static_cast<double>(start_->steps - step)) + " left";
+      right +=
+          "  " + spoken_duration(spent / static_cast<double>(step - first_step_) * static_cast<double>(start_->steps - step)) + " left";
   }
   const std::size_t used = left.size() + right.size() + 1;
   const std::size_t room = bar_.width > used + 10 ? std::min<std::size_t>(bar_.width - used, 40) : 0;
@@ -209,10 +213,11 @@ std::string RunView::bar_line() const {
 std::string RunView::epochs_table(const Terminal& terminal) const {
   if (epochs_.empty()) return "";
   std::vector<std::vector<std::string>> rows = {{}};
-  for (const std::string_view head : {"epoch", "train loss", "test loss", "accuracy", "images/s"}) rows[0].push_back(terminal.paint(Style::faint, head));
+  for (const std::string_view head : {"epoch", "train loss", "test loss", "accuracy", "images/s"})
+    rows[0].push_back(terminal.paint(Style::faint, head));
   for (const Epoch& e : epochs_)
-    rows.push_back({std::to_string(e.epoch), loss_text(e.train_loss), loss_text(e.test_loss), e.accuracy ? fmt::format("{:.4f}", *e.accuracy) : "-",
-                    e.samples_per_s ? grouped(*e.samples_per_s) : "-"});
+    rows.push_back({std::to_string(e.epoch), loss_text(e.train_loss), loss_text(e.test_loss),
+                    e.accuracy ? fmt::format("{:.4f}", *e.accuracy) : "-", e.samples_per_s ? grouped(*e.samples_per_s) : "-"});
   return table(rows, 2, terminal.width, {0, 1, 2, 3, 4});
 }
 

@@ -61,8 +61,7 @@ std::vector<Note> notes_on(const std::vector<Difference>& all) {
     constexpr std::string_view head = "inputs[", tail = "].sha256";
     if (path.starts_with(head) && path.ends_with(tail))
       notes.push_back({shown_path(std::string(path.substr(head.size(), path.size() - head.size() - tail.size()))) + " has changed", {}});
-    else
-      notes.push_back({d.str(), {}});
+    else notes.push_back({d.str(), {}});
   }
   return notes;
 }
@@ -105,8 +104,7 @@ Planning plan_saved(const std::string& name, const std::string& text, const std:
   const std::optional<Value> now = read_json(canonical_json(to_value(*p.compilation.plan)));
   const std::vector<Difference> changed = differences(saved->value, *now);
   if (saved->edited)
-    refuse(p.compilation.diagnostics, "FAB6001", name + " was edited: its id is not that of its content",
-           remake, notes_on(changed));
+    refuse(p.compilation.diagnostics, "FAB6001", name + " was edited: its id is not that of its content", remake, notes_on(changed));
   else if (!changed.empty())
     refuse(p.compilation.diagnostics, "FAB6002", name + " is stale: planned now, it is another plan", remake, notes_on(changed));
   if (p.compilation.diagnostics.has_errors()) p.submission.reset();

@@ -28,9 +28,12 @@ std::string ranges(const std::vector<std::int64_t>& numbers) {
 }
 
 std::string show_host(const Host& host, std::int64_t count, const Terminal& terminal) {
-  std::string text = terminal.paint(Style::strong, sanitised(host.hostname)) + (count > 1 ? fmt::format("  and {} alike", count - 1) : "") + "\n\n";
+  std::string text =
+      terminal.paint(Style::strong, sanitised(host.hostname)) + (count > 1 ? fmt::format("  and {} alike", count - 1) : "") + "\n\n";
   Rows rows;
-  const auto row = [&](std::string_view what, std::string value) { rows.push_back({terminal.paint(Style::faint, what), std::move(value)}); };
+  const auto row = [&](std::string_view what, std::string value) {
+    rows.push_back({terminal.paint(Style::faint, what), std::move(value)});
+  };
   row("CPUs", fmt::format("{} of {}: {}", host.cpus.size(), host.cpus_online, ranges(host.cpus)));
   if (host.cpu_quota) row("CPU quota", fmt::format("{:.2f} CPUs' worth of time", *host.cpu_quota));
   row("Memory", spoken_bytes(host.memory_bytes));
@@ -49,7 +52,8 @@ std::string show_host(const Host& host, std::int64_t count, const Terminal& term
   }
   row("NVIDIA driver", host.nvidia_driver ? sanitised(*host.nvidia_driver) : "none that can be used");
   for (const Gpu& g : host.gpus) {
-    std::string line = fmt::format("{}, {}, compute capability {}.{}", sanitised(g.name), spoken_bytes(g.memory_bytes), g.compute_major, g.compute_minor);
+    std::string line =
+        fmt::format("{}, {}, compute capability {}.{}", sanitised(g.name), spoken_bytes(g.memory_bytes), g.compute_major, g.compute_minor);
     if (g.numa_node) line += fmt::format(", NUMA node {}", *g.numa_node);
     row(fmt::format("GPU {}", g.index), line);
   }
@@ -95,7 +99,8 @@ Diagnostic wrong_hardware(const Violation& violation) {
   } else if (keyword == "required") {
     d.message += field + " lacks `" + violation.property + '`';
   } else if (keyword == "type") {
-    d.message += field + ": expected " + (violation.expected.is_array() ? violation.expected.as_array()[0].as_string() + " or null" : expected);
+    d.message +=
+        field + ": expected " + (violation.expected.is_array() ? violation.expected.as_array()[0].as_string() + " or null" : expected);
   } else if (keyword == "const") {
     d.message += field + ": this fabric knows " + expected;
   } else if (keyword == "minimum" || keyword == "exclusiveMinimum") {

@@ -35,11 +35,13 @@ std::string number(double x) { return canonical_json(Value(x)); }
 // cnn (width 32) on /data/fashion-mnist
 std::vector<std::pair<std::string, std::string>> training(const Train<Resolved>& train) {
   std::string schedule = fmt::format("lr {}", number(train.optimizer.lr));
-  if (train.schedule.name != ScheduleName::constant) schedule += fmt::format(", falling {}", train.schedule.name == ScheduleName::cosine ? "by a cosine" : "linearly");
+  if (train.schedule.name != ScheduleName::constant)
+    schedule += fmt::format(", falling {}", train.schedule.name == ScheduleName::cosine ? "by a cosine" : "linearly");
   if (train.schedule.warmup_steps) schedule += fmt::format(", after {} of warm-up", plural(train.schedule.warmup_steps, "step"));
   const std::string length = train.epochs ? plural(*train.epochs, "epoch") : plural(train.steps.value_or(0), "step");
   std::string batch = fmt::format("{} of batches of {}", length, train.batch_size);
-  batch += fmt::format(" ({} a rank{})", train.micro_batch_size, train.accumulation > 1 ? fmt::format(" x {} accumulated", train.accumulation) : "");
+  batch += fmt::format(" ({} a rank{})", train.micro_batch_size,
+                       train.accumulation > 1 ? fmt::format(" x {} accumulated", train.accumulation) : "");
   return {{"Task", fmt::format("{}, {} of width {}", name_of(train.task), name_of(train.model.name), train.model.width)},
           {"Data", sanitised(shown_path(train.data.path))},
           {"Optimizer", fmt::format("{}, {}", name_of(train.optimizer.name), schedule)},
@@ -67,7 +69,8 @@ std::string devices_of(const NodeGroup& group) {
 }
 
 std::string title(const Plan& plan, const Terminal& terminal) {
-  return terminal.paint(Style::strong, sanitised(plan.name)) + "  " + terminal.paint(Style::faint, "plan " + plan_id(plan).substr(0, 12)) + "\n\n";
+  return terminal.paint(Style::strong, sanitised(plan.name)) + "  " + terminal.paint(Style::faint, "plan " + plan_id(plan).substr(0, 12)) +
+         "\n\n";
 }
 
 using Rows = std::vector<std::vector<std::string>>;
@@ -171,7 +174,9 @@ std::string show_ranks(const Plan& plan, const Terminal& terminal) {
       std::vector<std::string> argv;
       for (const Text& a : group.rank.argv) argv.push_back(a.is_literal() ? shell_word(a.str()) : bound(a, rank, local, node));
       Rows rows;
-      const auto row = [&](std::string_view what, const std::string& value) { rows.push_back({terminal.paint(Style::faint, what), sanitised(value)}); };
+      const auto row = [&](std::string_view what, const std::string& value) {
+        rows.push_back({terminal.paint(Style::faint, what), sanitised(value)});
+      };
       row("node", fmt::format("{}, local rank {}", node, local));
       row("device", device);
       row("starts", joined(argv, " "));
@@ -182,7 +187,8 @@ std::string show_ranks(const Plan& plan, const Terminal& terminal) {
       text += table(variables, 4, terminal.width);
     }
     text += section("Removed from what ranks inherit", terminal);
-    for (const std::string& line : wrapped(joined(group.rank.scrub, " "), terminal.width > 24 ? terminal.width - 4 : 20)) text += "  " + line + '\n';
+    for (const std::string& line : wrapped(joined(group.rank.scrub, " "), terminal.width > 24 ? terminal.width - 4 : 20))
+      text += "  " + line + '\n';
   }
   return text;
 }

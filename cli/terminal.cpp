@@ -43,17 +43,17 @@ constexpr std::array wide{
 
 // Marks that sit on the character before them: the blocks of combining marks and the non-spacing marks of scripts in wide use.
 constexpr std::array zero{
-    Range{0x0300, 0x036F}, Range{0x0483, 0x0489}, Range{0x0591, 0x05BD}, Range{0x05BF, 0x05BF}, Range{0x05C1, 0x05C2},
-    Range{0x05C4, 0x05C5}, Range{0x0610, 0x061A}, Range{0x064B, 0x065F}, Range{0x0670, 0x0670}, Range{0x06D6, 0x06DC},
-    Range{0x06DF, 0x06E4}, Range{0x0900, 0x0902}, Range{0x093A, 0x093A}, Range{0x093C, 0x093C}, Range{0x0941, 0x0948},
-    Range{0x094D, 0x094D}, Range{0x0E31, 0x0E31}, Range{0x0E34, 0x0E3A}, Range{0x0E47, 0x0E4E}, Range{0x1160, 0x11FF},
-    Range{0x1AB0, 0x1AFF}, Range{0x1DC0, 0x1DFF}, Range{0x200C, 0x200D}, Range{0x20D0, 0x20F0}, Range{0x302A, 0x302D},
+    Range{0x0300, 0x036F}, Range{0x0483, 0x0489}, Range{0x0591, 0x05BD}, Range{0x05BF, 0x05BF},   Range{0x05C1, 0x05C2},
+    Range{0x05C4, 0x05C5}, Range{0x0610, 0x061A}, Range{0x064B, 0x065F}, Range{0x0670, 0x0670},   Range{0x06D6, 0x06DC},
+    Range{0x06DF, 0x06E4}, Range{0x0900, 0x0902}, Range{0x093A, 0x093A}, Range{0x093C, 0x093C},   Range{0x0941, 0x0948},
+    Range{0x094D, 0x094D}, Range{0x0E31, 0x0E31}, Range{0x0E34, 0x0E3A}, Range{0x0E47, 0x0E4E},   Range{0x1160, 0x11FF},
+    Range{0x1AB0, 0x1AFF}, Range{0x1DC0, 0x1DFF}, Range{0x200C, 0x200D}, Range{0x20D0, 0x20F0},   Range{0x302A, 0x302D},
     Range{0x3099, 0x309A}, Range{0xFE00, 0xFE0F}, Range{0xFE20, 0xFE2F}, Range{0xE0100, 0xE01EF},
 };
 
 // Characters that change the order of others, break lines or cannot be seen (Unicode TR 36 and CVE-2021-42574).
 constexpr std::array deceptive{
-    Range{0x00AD, 0x00AD}, Range{0x061C, 0x061C}, Range{0x180E, 0x180E}, Range{0x200B, 0x200B},   Range{0x200E, 0x200F},
+    Range{0x00AD, 0x00AD}, Range{0x061C, 0x061C}, Range{0x180E, 0x180E}, Range{0x200B, 0x200B}, Range{0x200E, 0x200F},
     Range{0x2028, 0x202E}, Range{0x2060, 0x206F}, Range{0xFEFF, 0xFEFF}, Range{0xFFF9, 0xFFFB}, Range{0xE0000, 0xE007F},
 };
 
@@ -153,7 +153,8 @@ int write_all(int fd, std::string_view text) {
 void Terminal::write(std::string_view text) const {
   const int error = write_all(fd, text);
   if (error != 0 && error != EPIPE)
-    throw std::system_error(error, std::generic_category(), fd == STDOUT_FILENO ? "cannot write to standard output" : "cannot write to standard error");
+    throw std::system_error(error, std::generic_category(),
+                            fd == STDOUT_FILENO ? "cannot write to standard output" : "cannot write to standard error");
 }
 
 CodePoint next_code_point(std::string_view text, std::size_t& at) {
@@ -276,7 +277,8 @@ std::vector<std::string> wrapped(std::string_view text, std::size_t width) {
   return lines;
 }
 
-std::string table(const std::vector<std::vector<std::string>>& rows, std::size_t indent, std::size_t width, const std::vector<std::size_t>& right) {
+std::string table(const std::vector<std::vector<std::string>>& rows, std::size_t indent, std::size_t width,
+                  const std::vector<std::size_t>& right) {
   constexpr std::size_t gap = 2;
   std::vector<std::size_t> columns;
   for (const auto& row : rows)

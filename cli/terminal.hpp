@@ -69,6 +69,7 @@ std::vector<std::string> wrapped(std::string_view text, std::size_t width);
 
 // Rows of cells in columns as wide as their widest cell, two spaces between. Cells may be painted. The last column takes what is
 // left of width and is wrapped if it is plain text that does not fit. `right` names the columns that are set flush right.
-std::string table(const std::vector<std::vector<std::string>>& rows, std::size_t indent, std::size_t width, const std::vector<std::size_t>& right = {});
+std::string table(const std::vector<std::vector<std::string>>& rows, std::size_t indent, std::size_t width,
+                  const std::vector<std::size_t>& right = {});
 
 }  // namespace fabric

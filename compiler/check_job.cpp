@@ -122,8 +122,8 @@ class JobChecker {
     const auto written = [](const std::variant<Auto, std::int64_t>& f) { return is_auto(f) ? 0 : std::get<std::int64_t>(f); };
     if (written(train.micro_batch_size) > train.batch_size)
       diagnostics_.add({.code = "FAB3022",
-                        .message = "micro_batch_size " + std::to_string(written(train.micro_batch_size)) +
-                                   " is larger than batch_size " + std::to_string(train.batch_size),
+                        .message = "micro_batch_size " + std::to_string(written(train.micro_batch_size)) + " is larger than batch_size " +
+                                   std::to_string(train.batch_size),
                         .at = Place("train.micro_batch_size"),
                         .label = "a part is not larger than the whole",
                         .help = "batch_size = micro_batch_size x accumulation x ranks"});
@@ -157,11 +157,13 @@ class JobChecker {
   }
 
   void environment() {
+    // clang-format off
     static constexpr std::array<std::string_view, 23> ours{
         "RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "GROUP_WORLD_SIZE", "NODE_RANK", "ROLE_NAME", "ROLE_RANK",
         "ROLE_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT", "TORCHELASTIC_MAX_RESTARTS",
         "FABRIC_RUN_ID", "FABRIC_RUN_DIR", "FABRIC_PLAN", "FABRIC_ATTEMPT", "FABRIC_RESUME_FROM", "FABRIC_STOP_FILE", "FABRIC_EVENTS",
         "FABRIC_STORE_FD"};
+    // clang-format on
     for (const auto& [name, value] : job_.env) {
       const bool threads = name == "OMP_NUM_THREADS";
       if (!threads && std::find(ours.begin(), ours.end(), name) == ours.end()) continue;
@@ -174,11 +176,13 @@ class JobChecker {
     if (!on(Accelerator::cpu))
       for (const char* name : {"CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"})
         if (job_.env.contains(name))
-          diagnostics_.add({.code = "FAB3030",
-                            .message = "`" + std::string(name) + "` is set by fabric for each rank on a GPU",
-                            .at = Place(Path("env") / name, true),
-                            .label = "cannot be chosen here",
-                            .help = "name the GPUs in `devices`, such as `devices: [6, 7]`; they count within what the environment shows, in the order of the PCI bus"});
+          diagnostics_.add(
+              {.code = "FAB3030",
+               .message = "`" + std::string(name) + "` is set by fabric for each rank on a GPU",
+               .at = Place(Path("env") / name, true),
+               .label = "cannot be chosen here",
+               .help =
+                   "name the GPUs in `devices`, such as `devices: [6, 7]`; they count within what the environment shows, in the order of the PCI bus"});
     if (job_.program) {
       const Path program("program");
       for (std::size_t i = 0; i < job_.program->command.size(); ++i) no_nul(job_.program->command[i], program / "command" / i, "argument");
@@ -209,7 +213,8 @@ class JobChecker {
                         .message = "main_address `" + text + "` is neither an address nor a host name",
                         .at = Place("main_address"),
                         .label = "not a host",
-                        .help = with_port ? "the port is a field of its own: `main_address: " + text.substr(0, colon) + "`, `main_port: " + text.substr(colon + 1) + "`"
+                        .help = with_port ? "the port is a field of its own: `main_address: " + text.substr(0, colon) +
+                                                "`, `main_port: " + text.substr(colon + 1) + "`"
                                           : "write a numeric address such as 10.0.0.1 or a host name, without a port"});
   }
 

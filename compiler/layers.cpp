@@ -200,7 +200,8 @@ void apply_profiles(const Request& request, Value& job, Sources& sources, Source
   }
 }
 
-void apply_set(const std::string& text, const Outside& outside, Value& job, Sources& sources, SourceMap& origins, Diagnostics& diagnostics) {
+void apply_set(const std::string& text, const Outside& outside, Value& job, Sources& sources, SourceMap& origins,
+               Diagnostics& diagnostics) {
   const std::uint32_t source = sources.add({"--set", text, Source::Kind::option});
   const auto whole = Span{source, 0, static_cast<std::uint32_t>(text.size())};
   const std::size_t equals = text.find('=');

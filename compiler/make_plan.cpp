@@ -8,9 +8,10 @@ namespace {
 // Variables by which a launcher tells a process who it is. A stale one, inherited from the shell or from an outer job, would make
 // a rank believe in another world.
 const std::vector<std::string> foreign_variables = {
-    "RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "GROUP_WORLD_SIZE", "NODE_RANK", "ROLE_*", "MASTER_ADDR",
-    "MASTER_PORT", "TORCHELASTIC_*", "LT_*", "PL_GLOBAL_SEED", "FABRIC_*", "OMPI_COMM_WORLD_*", "PMI_RANK", "PMI_SIZE", "JSM_NAMESPACE_*",
-    "SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID", "SLURM_NTASKS", "SLURM_STEP_*"};
+    "RANK",           "LOCAL_RANK",    "WORLD_SIZE",        "LOCAL_WORLD_SIZE", "GROUP_RANK",     "GROUP_WORLD_SIZE",
+    "NODE_RANK",      "ROLE_*",        "MASTER_ADDR",       "MASTER_PORT",      "TORCHELASTIC_*", "LT_*",
+    "PL_GLOBAL_SEED", "FABRIC_*",      "OMPI_COMM_WORLD_*", "PMI_RANK",         "PMI_SIZE",       "JSM_NAMESPACE_*",
+    "SLURM_PROCID",   "SLURM_LOCALID", "SLURM_NODEID",      "SLURM_NTASKS",     "SLURM_STEP_*"};
 
 std::map<std::string, Text> rank_environment(const Plan& plan, const NodeGroup& group) {
   const std::string world = std::to_string(plan.world_size);
@@ -55,8 +56,8 @@ std::vector<Output> outputs(const ResolvedJob& job, std::int64_t world) {
                              {"events.jsonl", "what happened, a line each"},
                              {world == 1 ? "nodes/0/rank-0.log" : "nodes/K/rank-N.log", "what each rank prints"}};
   if (job.train) {
-    all.push_back({"checkpoints/step-N.safetensors", "every " + job.checkpoint.every.str() + " and at the end, the newest " +
-                                                         std::to_string(job.checkpoint.keep) + " kept"});
+    all.push_back({"checkpoints/step-N.safetensors",
+                   "every " + job.checkpoint.every.str() + " and at the end, the newest " + std::to_string(job.checkpoint.keep) + " kept"});
     all.push_back({"metrics.csv", "a row every " + std::to_string(job.train->log_every) + " steps and every epoch"});
     all.push_back({"metrics.jsonl", "the same as JSON lines"});
   }
@@ -65,7 +66,8 @@ std::vector<Output> outputs(const ResolvedJob& job, std::int64_t world) {
 
 }  // namespace
 
-Plan make_plan(Resolution resolution, const Request& request, std::vector<Input> inputs, std::vector<Question> questions, const Outside& outside) {
+Plan make_plan(Resolution resolution, const Request& request, std::vector<Input> inputs, std::vector<Question> questions,
+               const Outside& outside) {
   Plan plan;
   plan.fabric_version = outside.version;
   plan.name = resolution.job.name;

@@ -13,6 +13,7 @@
 namespace fabric {
 
 // Pure: equal input gives an equal plan.
-Plan make_plan(Resolution resolution, const Request& request, std::vector<Input> inputs, std::vector<Question> questions, const Outside& outside);
+Plan make_plan(Resolution resolution, const Request& request, std::vector<Input> inputs, std::vector<Question> questions,
+               const Outside& outside);
 
 }  // namespace fabric

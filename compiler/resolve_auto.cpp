@@ -39,7 +39,9 @@ class Resolver {
     if (diagnostics_.has_errors()) return std::nullopt;
     // A program decides these for itself, and hears of none of them.
     if (!spec_.train)
-      std::erase_if(out_.decisions, [](const Decision& d) { return d.field == "strategy" || d.field == "precision" || d.field == "process_group.backend"; });
+      std::erase_if(out_.decisions, [](const Decision& d) {
+        return d.field == "strategy" || d.field == "precision" || d.field == "process_group.backend";
+      });
     return std::move(out_);
   }
 
@@ -118,7 +120,8 @@ class Resolver {
         devices.count = std::max<std::int64_t>(gpus, 1);
         d.rule = "all-visible";
         d.inputs = {{"accelerator", "cuda"}, {"host.gpus.count", gpus}};
-        d.because = "accelerator cuda, and " + count_of(gpus, "GPU") + (gpus == 1 ? " is" : " are") + " visible; idle ones are bound first, at start";
+        d.because = "accelerator cuda, and " + count_of(gpus, "GPU") + (gpus == 1 ? " is" : " are") +
+                    " visible; idle ones are bound first, at start";
       } else {
         devices.count = 1;
         d.rule = "one-rank-on-a-cpu";
@@ -140,7 +143,9 @@ class Resolver {
     if (gpus == 0) return;  // reported by accelerator
     if (devices.all) {      // Lightning's -1: what the user wrote means this number here
       devices = Devices{.count = gpus};
-      Decision d{.field = "devices", .value = to_value(devices), .rule = "written-as-all",
+      Decision d{.field = "devices",
+                 .value = to_value(devices),
+                 .rule = "written-as-all",
                  .because = "all was written, and " + count_of(gpus, "GPU") + (gpus == 1 ? " is" : " are") + " visible"};
       d.inputs = {{"host.gpus.count", gpus}};
       out_.decisions.push_back(std::move(d));
@@ -225,7 +230,8 @@ class Resolver {
     });
     if (!is_auto(spec_.precision) && out_.job.precision == Precision::bf16_mixed && seen && !has_bfloat16(*lowest))
       diagnostics_.add({.code = "FAB4006",
-                        .message = "precision `bf16-mixed` needs compute capability 8.0, and GPU " + std::to_string(lowest->index) + " has " + capability,
+                        .message = "precision `bf16-mixed` needs compute capability 8.0, and GPU " + std::to_string(lowest->index) +
+                                   " has " + capability,
                         .at = Place("precision"),
                         .label = "no bfloat16 on this GPU",
                         .help = "write `precision: 32-true`, or `auto`"});
@@ -292,12 +298,11 @@ class Resolver {
                                 "; batch_size = micro_batch_size x accumulation x ranks"});
     };
     const std::string ranks = count_of(world_, "rank");
-    const auto inputs = [&](Decision& d) {
-      d.inputs = {{"train.batch_size", whole}, {"world_size", world_}};
-    };
+    const auto inputs = [&](Decision& d) { d.inputs = {{"train.batch_size", whole}, {"world_size", world_}}; };
     if (is_auto(train.micro_batch_size)) {
       const std::int64_t steps = is_auto(train.accumulation) ? 1 : std::get<std::int64_t>(train.accumulation);
-      if (whole % (world_ * steps) != 0) return indivisible(world_ * steps, ranks + (steps == 1 ? "" : " x accumulation " + std::to_string(steps)));
+      if (whole % (world_ * steps) != 0)
+        return indivisible(world_ * steps, ranks + (steps == 1 ? "" : " x accumulation " + std::to_string(steps)));
       settle("train.micro_batch_size", train.micro_batch_size, micro, [&](Decision& d) {
         inputs(d);
         d.inputs.push_back({"train.accumulation", is_auto(train.accumulation) ? Value("auto") : Value(steps)});
@@ -326,8 +331,9 @@ class Resolver {
 
   void mismatch(std::int64_t whole, std::int64_t micro, std::int64_t times, const std::string& ranks) {
     diagnostics_.add({.code = "FAB3023",
-                      .message = "batch_size is " + std::to_string(whole) + ", but micro_batch_size " + std::to_string(micro) + " x accumulation " +
-                                 std::to_string(times) + " x " + ranks + " = " + std::to_string(micro * times * world_),
+                      .message = "batch_size is " + std::to_string(whole) + ", but micro_batch_size " + std::to_string(micro) +
+                                 " x accumulation " + std::to_string(times) + " x " + ranks + " = " +
+                                 std::to_string(micro * times * world_),
                       .at = Place("train.batch_size"),
                       .label = "does not agree",
                       .help = "leave micro_batch_size or accumulation to `auto`"});
@@ -349,12 +355,16 @@ class Resolver {
   void address() {
     const std::int64_t nodes = out_.job.num_nodes;
     if (!out_.job.main_address)
-      out_.decisions.push_back({.field = "main_address", .value = Value(), .rule = "bound-at-start",
+      out_.decisions.push_back({.field = "main_address",
+                                .value = Value(),
+                                .rule = "bound-at-start",
                                 .because = "bound at start by the controller; " + count_of(nodes, "node") +
                                            (nodes == 1 ? ": the loopback address" : ": an address that the others reach"),
                                 .inputs = {{"num_nodes", nodes}}});
     if (!out_.job.main_port)
-      out_.decisions.push_back({.field = "main_port", .value = Value(), .rule = "bound-at-start",
+      out_.decisions.push_back({.field = "main_port",
+                                .value = Value(),
+                                .rule = "bound-at-start",
                                 .because = "bound at start by the agent of node 0, which holds a free port from before the ranks start"});
   }
 

@@ -42,7 +42,10 @@ std::string found(const Value& value) {
 
 // "at least 1", of the four keywords that bound a number.
 std::optional<std::string> bound_in_words(const std::string& keyword, const Value& expected) {
-  for (const auto& [name, words] : {std::pair{"minimum", "at least "}, {"exclusiveMinimum", "greater than "}, {"maximum", "at most "}, {"exclusiveMaximum", "less than "}})
+  for (const auto& [name, words] : {std::pair{"minimum", "at least "},
+                                    {"exclusiveMinimum", "greater than "},
+                                    {"maximum", "at most "},
+                                    {"exclusiveMaximum", "less than "}})
     if (keyword == name) return words + canonical_json(expected);
   return std::nullopt;
 }
@@ -65,8 +68,12 @@ struct Expectation {
     if (may_be_auto) parts.push_back("`auto`");
     for (const std::string& choice : choices) parts.push_back('`' + choice + '`');
     if (choices.empty())
-      for (const auto& [type, words] : {std::pair{"integer", "an integer"}, {"number", "a number"}, {"string", "a string"},
-                                        {"boolean", "true or false"}, {"array", "a list"}, {"object", "a map"}})
+      for (const auto& [type, words] : {std::pair{"integer", "an integer"},
+                                        {"number", "a number"},
+                                        {"string", "a string"},
+                                        {"boolean", "true or false"},
+                                        {"array", "a list"},
+                                        {"object", "a map"}})
         if (types.contains(type)) parts.push_back(words);
     return listed(parts);
   }
@@ -284,7 +291,8 @@ class SchemaChecker {
       d.code = "FAB3010";
       d.message = "precision " + quoted(value) + " cannot run on a CPU";
       d.label = "float16 needs a GPU";
-      d.help = "CPUs have no float16 arithmetic to train with, and half of its range would be lost; write `precision: bf16-mixed` or `32-true`";
+      d.help =
+          "CPUs have no float16 arithmetic to train with, and half of its range would be lost; write `precision: bf16-mixed` or `32-true`";
       set_value_fix(d, violation.instance, "bf16-mixed");
     } else if (known_later) {
       d.code = "FAB2004";
@@ -319,7 +327,9 @@ class SchemaChecker {
       d.message = path + ": expected " + expected.str() + ", found " + found(value);
       d.label = "expected " + expected.str();
       d.help = type_help(value, violation);
-      if (value.is_string() && (field.find("x-short-list") || field_names(violation.instance) == std::vector<std::string>{"program", "command"})) word_list(d, value.as_string());
+      if (value.is_string() &&
+          (field.find("x-short-list") || field_names(violation.instance) == std::vector<std::string>{"program", "command"}))
+        word_list(d, value.as_string());
       if (d.help.empty()) d.help = "see `fabric explain " + Path(violation.instance).str() + "`";
       if (auto unquoted = unquote_fix(value, expected, violation.instance)) {
         d.fix = std::move(unquoted);
@@ -371,7 +381,8 @@ class SchemaChecker {
     } else {
       d.code = "FAB2007";
       const auto bound = bound_in_words(inner->keyword, inner->expected);
-      d.message = violation.instance.str() + ": " + shown(value) + (bound ? " is out of range: it must be " + *bound : " is not allowed here");
+      d.message =
+          violation.instance.str() + ": " + shown(value) + (bound ? " is out of range: it must be " + *bound : " is not allowed here");
       d.label = bound ? *bound : inner->keyword == "minLength" ? "empty" : "not allowed";
     }
     diagnostics_.add(std::move(d));
@@ -406,8 +417,12 @@ class SchemaChecker {
     std::vector<std::string> words;
     for (const Value& t : type.is_array() ? type.as_array() : Value::Array{type}) {
       if (!t.is_string()) continue;
-      for (const auto& [name, text] : {std::pair{"integer", "an integer"}, {"number", "a number"}, {"string", "a string"},
-                                       {"boolean", "true or false"}, {"array", "a list"}, {"object", "a map"}})
+      for (const auto& [name, text] : {std::pair{"integer", "an integer"},
+                                       {"number", "a number"},
+                                       {"string", "a string"},
+                                       {"boolean", "true or false"},
+                                       {"array", "a list"},
+                                       {"object", "a map"}})
         if (t.as_string() == name) words.push_back(text);
     }
     return words.empty() ? "another kind of value" : listed(words);
@@ -439,7 +454,8 @@ class SchemaChecker {
   std::optional<Fix> unquote_fix(const Value& value, const Expectation& expected, const Path& path) const {
     if (!value.is_string()) return std::nullopt;
     // A choice of numbers is refused in quotes, and reads as if it were there.
-    const bool a_choice = expected.types.empty() && std::find(expected.choices.begin(), expected.choices.end(), value.as_string()) != expected.choices.end();
+    const bool a_choice =
+        expected.types.empty() && std::find(expected.choices.begin(), expected.choices.end(), value.as_string()) != expected.choices.end();
     if (!a_choice && !expected.types.contains("integer") && !expected.types.contains("number")) return std::nullopt;
     std::string why;
     const std::optional<Value> number = read_json(value.as_string(), &why);

@@ -68,20 +68,21 @@ int agent_main(int argc, char** argv) try {
   become_subreaper();
 
   int ends[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) throw std::system_error(errno, std::generic_category(), "socketpair");
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+    throw std::system_error(errno, std::generic_category(), "socketpair");
   FileDescriptor keepers_end(ends[0]), agents_end(ends[1]);
   const pid_t keeper = getpid();
   const pid_t pid = fork_process();
   if (pid != 0) {
     agents_end.reset();
-    return keep({pid, arguments->node, arguments->generation, arguments->nonce}, FileDescriptor(STDIN_FILENO), FileDescriptor(STDOUT_FILENO),
-                std::move(keepers_end));
+    return keep({pid, arguments->node, arguments->generation, arguments->nonce}, FileDescriptor(STDIN_FILENO),
+                FileDescriptor(STDOUT_FILENO), std::move(keepers_end));
   }
   keepers_end.reset();
   become_subreaper();
   prctl(PR_SET_NAME, "fabric-agent");
-  NodeAgent agent({arguments->node, arguments->generation, arguments->nonce, keeper}, FileDescriptor(STDIN_FILENO), FileDescriptor(STDOUT_FILENO),
-                  std::move(agents_end));
+  NodeAgent agent({arguments->node, arguments->generation, arguments->nonce, keeper}, FileDescriptor(STDIN_FILENO),
+                  FileDescriptor(STDOUT_FILENO), std::move(agents_end));
   return agent.run();
 } catch (const std::exception& error) {
   std::fprintf(stderr, "fabric agent: %s\n", error.what());

@@ -88,7 +88,8 @@ std::vector<std::string> device_names(const std::vector<std::int64_t>& device_id
     shown.push_back(first == std::string::npos ? "" : entry.substr(first, entry.find_last_not_of(" \t") - first + 1));
   }
   for (const std::int64_t id : device_ids) {
-    if (id < 0 || static_cast<std::size_t>(id) >= shown.size()) throw std::runtime_error("there is no GPU " + std::to_string(id) + " under " + *set);
+    if (id < 0 || static_cast<std::size_t>(id) >= shown.size())
+      throw std::runtime_error("there is no GPU " + std::to_string(id) + " under " + *set);
     names.push_back(shown[static_cast<std::size_t>(id)]);
   }
   return names;

@@ -27,10 +27,10 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
 constexpr int fabric_failed = 125;
-constexpr double failure_grace = 1;       // seconds between TERM and KILL once a rank has failed
-constexpr double agent_patience = 60;     // seconds for an agent to say hello
-constexpr double ending_patience = 15;    // seconds beyond the grace for agents to say that all has ended
-constexpr std::size_t shown_lines = 20;   // of the culprit's output
+constexpr double failure_grace = 1;      // seconds between TERM and KILL once a rank has failed
+constexpr double agent_patience = 60;    // seconds for an agent to say hello
+constexpr double ending_patience = 15;   // seconds beyond the grace for agents to say that all has ended
+constexpr std::size_t shown_lines = 20;  // of the culprit's output
 
 // While a run goes on, the signals that end it are read from a descriptor, a closed pipe or a limit on the size of files is an
 // error and no signal, and orphans of the run fall to this process. Afterwards all is as it was.
@@ -92,7 +92,7 @@ struct Link {
   bool greeted = false;
   bool ready = false;
   bool done = false;
-  std::optional<ExitStatus> exit;    // of the command
+  std::optional<ExitStatus> exit;  // of the command
   std::optional<messages::Lost> lost;
   double clock_offset = 0;       // what to take from the agent's clock to have ours, seconds
   double clock_uncertainty = 0;  // seconds to either side
@@ -151,12 +151,12 @@ class Controller {
   const Clock::time_point started_ = Clock::now();
   std::vector<RankEnd> ends_;
   std::size_t ranks_started_ = 0;
-  bool begun_ = false;               // the agents were told to start their ranks
-  int asked_by_signal_ = 0;          // the user's, the first
+  bool begun_ = false;       // the agents were told to start their ranks
+  int asked_by_signal_ = 0;  // the user's, the first
   bool stopping_ = false;
   std::optional<Clock::time_point> give_up_at_;
-  std::string failure_;              // of fabric itself, the first
-  std::string loss_;                 // of an agent or keeper, the first
+  std::string failure_;  // of fabric itself, the first
+  std::string loss_;     // of an agent or keeper, the first
   std::vector<std::string> left_behind_;
 };
 
@@ -167,8 +167,8 @@ void Controller::start_agents() {
     DescriptorPair to = make_pipe(), from = make_pipe();
     ProcessStart start;
     start.argv = agents_[node].argv;
-    for (const std::string& argument : {std::string("--node"), std::to_string(node), std::string("--generation"), std::to_string(options_.attempt),
-                                        std::string("--nonce"), nonce_})
+    for (const std::string& argument : {std::string("--node"), std::to_string(node), std::string("--generation"),
+                                        std::to_string(options_.attempt), std::string("--nonce"), nonce_})
       start.argv.push_back(argument);
     start.env = own_environment();
     start.descriptors = {{to.first.get(), STDIN_FILENO}, {from.second.get(), STDOUT_FILENO}, {STDERR_FILENO, STDERR_FILENO}};
@@ -215,7 +215,8 @@ void Controller::wait() {
     watched.push_back({link.pipe->wants_to_write() ? link.pipe->out() : -1, POLLOUT, 0});
     watched.push_back({link.exit ? -1 : link.process.get(), POLLIN, 0});
   }
-  if (poll(watched.data(), watched.size(), wait_milliseconds()) < 0 && errno != EINTR) throw std::system_error(errno, std::generic_category(), "poll");
+  if (poll(watched.data(), watched.size(), wait_milliseconds()) < 0 && errno != EINTR)
+    throw std::system_error(errno, std::generic_category(), "poll");
   for (std::size_t i = 0; i < links_.size(); ++i) {
     if ((watched[3 * i + 3].revents & POLLIN) == 0) continue;
     // The message with which its other half says farewell may still be in the pipe.
@@ -302,7 +303,8 @@ void Controller::obey(Link& link, const Message& message) {
   } else if (type == messages::Interrupted::type) {
     const auto interrupted = from_value<messages::Interrupted>(body);
     if (asked_by_signal_ == 0 && !stopping_) asked_by_signal_ = static_cast<int>(interrupted.signal);
-    stop_all(plan_.job.stop.signal, plan_.job.stop.grace.seconds, "SIG" + signal_name(static_cast<int>(interrupted.signal)) + " to the agent");
+    stop_all(plan_.job.stop.signal, plan_.job.stop.grace.seconds,
+             "SIG" + signal_name(static_cast<int>(interrupted.signal)) + " to the agent");
   } else if (type == messages::Lost::type) {
     link.lost = from_value<messages::Lost>(body);
     judge_lost(link);
@@ -393,7 +395,8 @@ void Controller::keep_time() {
   const Clock::time_point now = Clock::now();
   for (Link& link : links_) {
     if (link.greeted || link.ended() || now - started_ < std::chrono::duration<double>(agent_patience)) continue;
-    fail("the agent of node " + std::to_string(link.node) + " did not answer within " + std::to_string(static_cast<int>(agent_patience)) + " s");
+    fail("the agent of node " + std::to_string(link.node) + " did not answer within " + std::to_string(static_cast<int>(agent_patience)) +
+         " s");
     link.greeted = true;
     give_up_at_ = now;
   }
@@ -449,8 +452,7 @@ void Controller::sweep() {
   const std::vector<ProcessEntry> left = end_processes_with_variable("FABRIC_RUN_ID=" + record_.directory().id(), 5s);
   for (const ProcessEntry& process : left) left_behind_.push_back(std::to_string(process.pid) + ' ' + process.name);
   // Only children of the run can have fallen to us: orphans whose keeper and agent both died.
-  while (waitpid(-1, nullptr, WNOHANG) > 0) {
-  }
+  while (waitpid(-1, nullptr, WNOHANG) > 0) {}
 }
 
 Outcome Controller::outcome() const {

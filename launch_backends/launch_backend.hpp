@@ -38,9 +38,9 @@ class RunObserver {
 // outside, 125 for what fabric itself refused or lost.
 struct Outcome {
   int exit_code = 0;
-  std::string verdict;  // one word: finished, failed, stopped, lost, refused
-  std::string message;  // what died first, by which rule it is the culprit; empty when finished
-  std::optional<std::int64_t> culprit;   // global rank
+  std::string verdict;                  // one word: finished, failed, stopped, lost, refused
+  std::string message;                  // what died first, by which rule it is the culprit; empty when finished
+  std::optional<std::int64_t> culprit;  // global rank
   std::vector<std::string> last_lines;  // of the culprit's output
   std::string log;                      // the culprit's log file
 };

@@ -21,7 +21,8 @@ void note_loss(const std::string& run_directory, std::int64_t node, const std::s
   const std::string text = canonical_json(loss) + '\n';
   const std::string path = run_directory + "/nodes/" + std::to_string(node) + "/lost.json";
   const FileDescriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
-  if (file) [[maybe_unused]] const ssize_t n = write(file.get(), text.data(), text.size());
+  if (file) [[maybe_unused]]
+    const ssize_t n = write(file.get(), text.data(), text.size());
 }
 
 void close_lost_run(const std::string& run_directory, std::int64_t attempt, const std::string& message) try {
@@ -46,7 +47,6 @@ void close_lost_run(const std::string& run_directory, std::int64_t attempt, cons
   event.detail.set("verdict", "lost");
   event.detail.set("message", message);
   run.append_event(event);
-} catch (const std::exception&) {
-}
+} catch (const std::exception&) {}
 
 }  // namespace fabric

@@ -36,15 +36,16 @@ struct Prepare {
   bool binds_port = false;  // node 0: bind main_port (any free one if absent) at main_address before anything starts
   std::string main_address;
   std::optional<std::int64_t> main_port;
-  std::string stop_signal;    // the job's own, should the agent itself be told to end
-  double stop_grace = 0;      // seconds
-  double lease = 0;           // seconds without a word from the controller after which it counts as lost; 0: forever
+  std::string stop_signal;  // the job's own, should the agent itself be told to end
+  double stop_grace = 0;    // seconds
+  double lease = 0;         // seconds without a word from the controller after which it counts as lost; 0: forever
   static constexpr auto fields() {
-    return std::tuple(field("run_id", &Prepare::run_id), field("run_directory", &Prepare::run_directory), field("attempt", &Prepare::attempt),
-                      field("node", &Prepare::node), field("group", &Prepare::group), field("device_ids", &Prepare::device_ids),
-                      field("resume_path", &Prepare::resume_path), field("binds_port", &Prepare::binds_port),
-                      field("main_address", &Prepare::main_address), field("main_port", &Prepare::main_port),
-                      field("stop_signal", &Prepare::stop_signal), field("stop_grace", &Prepare::stop_grace), field("lease", &Prepare::lease));
+    return std::tuple(field("run_id", &Prepare::run_id), field("run_directory", &Prepare::run_directory),
+                      field("attempt", &Prepare::attempt), field("node", &Prepare::node), field("group", &Prepare::group),
+                      field("device_ids", &Prepare::device_ids), field("resume_path", &Prepare::resume_path),
+                      field("binds_port", &Prepare::binds_port), field("main_address", &Prepare::main_address),
+                      field("main_port", &Prepare::main_port), field("stop_signal", &Prepare::stop_signal),
+                      field("stop_grace", &Prepare::stop_grace), field("lease", &Prepare::lease));
   }
 };
 
@@ -105,11 +106,11 @@ struct RankExited {
   static constexpr std::string_view type = "rank_exited";
   std::int64_t rank = 0;
   double time = 0;
-  std::optional<std::int64_t> code;    // one of these two
+  std::optional<std::int64_t> code;  // one of these two
   std::optional<std::int64_t> signal;
-  bool out_of_memory = false;          // the kernel killed it for memory
-  bool by_us = false;                  // it had been told to end, and ended by a code or by a signal that it was sent
-  std::string error_class;             // what it said of itself before: communication, data, ...; empty: nothing
+  bool out_of_memory = false;  // the kernel killed it for memory
+  bool by_us = false;          // it had been told to end, and ended by a code or by a signal that it was sent
+  std::string error_class;     // what it said of itself before: communication, data, ...; empty: nothing
   std::string error_message;
   static constexpr auto fields() {
     return std::tuple(field("rank", &RankExited::rank), field("time", &RankExited::time), field("code", &RankExited::code),
@@ -162,8 +163,8 @@ struct Interrupted {
 struct Lost {
   static constexpr std::string_view type = "lost";
   std::string nonce;
-  std::string who;                     // agent, keeper
-  std::optional<std::int64_t> code;    // how it ended, if that is known
+  std::string who;                   // agent, keeper
+  std::optional<std::int64_t> code;  // how it ended, if that is known
   std::optional<std::int64_t> signal;
   static constexpr auto fields() {
     return std::tuple(field("nonce", &Lost::nonce), field("who", &Lost::who), field("code", &Lost::code), field("signal", &Lost::signal));

@@ -27,14 +27,14 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto look_every = 20ms;         // at what ranks write
-constexpr double loss_grace = 1;       // seconds, when controller or keeper is lost
-constexpr auto clearing_grace = 500ms;    // for what ranks have left behind
-constexpr auto locking_limit = 20s;       // for an earlier attempt to be gone
-constexpr auto ending_limit = 5s;         // for the kernel to end what was killed
+constexpr auto look_every = 20ms;                // at what ranks write
+constexpr double loss_grace = 1;                 // seconds, when controller or keeper is lost
+constexpr auto clearing_grace = 500ms;           // for what ranks have left behind
+constexpr auto locking_limit = 20s;              // for an earlier attempt to be gone
+constexpr auto ending_limit = 5s;                // for the kernel to end what was killed
 constexpr std::size_t most_waiting = 256 << 10;  // bytes on their way to the controller before views and events wait in their files
 constexpr std::size_t most_at_once = 64 << 10;   // bytes of a rank's file in one look
-constexpr int store_descriptor = 3;       // its number in rank 0
+constexpr int store_descriptor = 3;              // its number in rank 0
 
 FileDescriptor watch_signals() {
   sigset_t set;
@@ -109,7 +109,8 @@ void NodeAgent::wait() {
 }
 
 int NodeAgent::wait_milliseconds() const {
-  if (phase_ == Phase::locking || phase_ == Phase::running || phase_ == Phase::clearing) return static_cast<int>(std::chrono::milliseconds(look_every).count());
+  if (phase_ == Phase::locking || phase_ == Phase::running || phase_ == Phase::clearing)
+    return static_cast<int>(std::chrono::milliseconds(look_every).count());
   return job_.lease > 0 ? 1000 : -1;
 }
 
@@ -185,7 +186,8 @@ void NodeAgent::take_node() {
     if (waited > 1s && !std::exchange(locking_named_, true)) note(std::nullopt, left + "; the ranks start when they have ended");
     if (waited < locking_limit) return;
     const std::string pids = holders(node_lock_.get());
-    throw std::runtime_error(left + ": end them with `" + (pids.empty() ? "fuser -k " + node_file("lock") : "kill -9" + pids) + "` there and resume again");
+    throw std::runtime_error(left + ": end them with `" + (pids.empty() ? "fuser -k " + node_file("lock") : "kill -9" + pids) +
+                             "` there and resume again");
   }
   const std::string own = std::to_string(getpid()) + ' ' + std::to_string(identity_.keeper) + '\n';
   if (ftruncate(node_lock_.get(), 0) != 0 || pwrite(node_lock_.get(), own.data(), own.size(), 0) < 0)
@@ -345,7 +347,8 @@ void NodeAgent::follow(Rank& rank) {
     pipe_.send(messages::Happened{std::move(event)});
   }
   if (rank.events.take_malformed() > 0 && !std::exchange(rank.malformed_named, true))
-    note(rank.number, "the events file of rank " + std::to_string(rank.number) + " has lines that are no events (a JSON object with `kind`); they are passed over");
+    note(rank.number, "the events file of rank " + std::to_string(rank.number) +
+                          " has lines that are no events (a JSON object with `kind`); they are passed over");
   LogTail::Lines lines = rank.log.read(most_at_once, rank.ended);
   if (!lines.lines.empty() || lines.dropped > 0) pipe_.send(messages::View{rank.number, lines.dropped, std::move(lines.lines)});
   // What a rank said comes before its end, however far the controller is behind.
@@ -372,7 +375,8 @@ bool NodeAgent::all_told() const {
 
 void NodeAgent::keep_time() {
   const Clock::time_point now = Clock::now();
-  if (phase_ != Phase::done && job_.lease > 0 && !controller_lost_ && now - heard_ > std::chrono::duration<double>(job_.lease)) lose_controller();
+  if (phase_ != Phase::done && job_.lease > 0 && !controller_lost_ && now - heard_ > std::chrono::duration<double>(job_.lease))
+    lose_controller();
   if (phase_ == Phase::locking) {
     try {
       take_node();
@@ -395,7 +399,8 @@ void NodeAgent::finish() {
     for (const ProcessEntry& process : left) done.left_behind.push_back(std::to_string(process.pid) + ' ' + process.name);
   };
   name(end_descendants(ending_limit));
-  if ((keeper_lost_ || controller_lost_) && !job_.run_id.empty()) name(end_processes_with_variable("FABRIC_RUN_ID=" + job_.run_id, ending_limit));
+  if ((keeper_lost_ || controller_lost_) && !job_.run_id.empty())
+    name(end_processes_with_variable("FABRIC_RUN_ID=" + job_.run_id, ending_limit));
   pipe_.send(done);
   phase_ = Phase::done;
   if (controller_lost_ && identity_.node == 0) close_lost_run(job_.run_directory, job_.attempt, loss());

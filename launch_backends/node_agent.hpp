@@ -52,7 +52,7 @@ class NodeAgent {
     EventTail events;
     messages::RankExited exit{};
     bool ended = false;
-    std::int64_t log_end = 0;     // sizes of its files when it ended; its children may go on to write
+    std::int64_t log_end = 0;  // sizes of its files when it ended; its children may go on to write
     std::int64_t events_end = 0;
     bool told = false;  // its end was passed on, after all that it said
     bool malformed_named = false;

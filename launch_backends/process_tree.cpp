@@ -50,8 +50,7 @@ void each_pid(Visit&& visit) {
 }
 
 void reap() {
-  while (waitpid(-1, nullptr, WNOHANG) > 0) {
-  }
+  while (waitpid(-1, nullptr, WNOHANG) > 0) {}
 }
 
 template <class Find>

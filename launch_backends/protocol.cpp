@@ -22,8 +22,7 @@ std::size_t utf8_length(std::string_view text) {
   const unsigned first = byte(0);
   if (first < 0x80) return 1;
   if (first >= 0xC2 && first <= 0xDF) return continues(1) ? 2 : 0;
-  if (first >= 0xE0 && first <= 0xEF)
-    return continues(1, first == 0xE0 ? 0xA0 : 0x80, first == 0xED ? 0x9F : 0xBF) && continues(2) ? 3 : 0;
+  if (first >= 0xE0 && first <= 0xEF) return continues(1, first == 0xE0 ? 0xA0 : 0x80, first == 0xED ? 0x9F : 0xBF) && continues(2) ? 3 : 0;
   if (first >= 0xF0 && first <= 0xF4)
     return continues(1, first == 0xF0 ? 0x90 : 0x80, first == 0xF4 ? 0x8F : 0xBF) && continues(2) && continues(3) ? 4 : 0;
   return 0;
@@ -130,7 +129,8 @@ std::optional<Message> FrameReader::accept(const std::string& line) {
   }
   if (generation->as_integer() != generation_) {
     if (!greeted()) return be_noise();
-    throw ProtocolError("a frame of generation " + std::to_string(generation->as_integer()) + " in generation " + std::to_string(generation_));
+    throw ProtocolError("a frame of generation " + std::to_string(generation->as_integer()) + " in generation " +
+                        std::to_string(generation_));
   }
   std::optional<Value> body;
   if (whole) {

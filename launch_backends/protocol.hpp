@@ -22,7 +22,7 @@
 
 namespace fabric {
 
-constexpr std::size_t frame_limit = 1000;                // bytes, newline included
+constexpr std::size_t frame_limit = 1000;                    // bytes, newline included
 constexpr std::size_t message_limit = std::size_t{4} << 20;  // bytes of a message's JSON
 
 // The other side, or something between, does not keep to the protocol: a gap in the numbers, a line that is no frame, another generation.

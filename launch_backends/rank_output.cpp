@@ -18,7 +18,7 @@
 namespace fabric {
 namespace {
 
-constexpr std::array<std::string_view, 7> reserved_kinds = {"run_started",  "node_ready", "bound",       "rank_started",
+constexpr std::array<std::string_view, 7> reserved_kinds = {"run_started", "node_ready", "bound",       "rank_started",
                                                             "rank_exited", "stopping",   "run_finished"};
 
 std::int64_t size_of(int fd) {
@@ -90,7 +90,8 @@ LogTail::Lines LogTail::read(std::size_t most, bool last) {
   if (size - offset_ > 2 * behind) {
     // Only ends of lines are counted of what is passed over; it stays in the file.
     while (offset_ < size - behind) {
-      const std::string passed = read_at(file_.get(), offset_, static_cast<std::size_t>(std::min<std::int64_t>(size - behind - offset_, 1 << 16)));
+      const std::string passed =
+          read_at(file_.get(), offset_, static_cast<std::size_t>(std::min<std::int64_t>(size - behind - offset_, 1 << 16)));
       if (passed.empty()) break;
       offset_ += static_cast<std::int64_t>(passed.size());
       out.dropped += std::count(passed.begin(), passed.end(), '\n');

@@ -28,8 +28,8 @@ class LineCutter {
   void finish(const std::function<void(std::string_view)>& line);
 
  private:
-  std::string pending_;    // of the line that has not ended yet, after its last \r
-  std::string redrawn_;    // what stood before that \r
+  std::string pending_;  // of the line that has not ended yet, after its last \r
+  std::string redrawn_;  // what stood before that \r
   bool return_seen_ = false;
 };
 
@@ -48,7 +48,7 @@ class LogTail {
   };
   // What has come since, at most `most` bytes. last: the program has ended, and what is there now is all.
   Lines read(std::size_t most, bool last);
-  std::int64_t size() const;                   // bytes of the file
+  std::int64_t size() const;                       // bytes of the file
   std::int64_t offset() const { return offset_; }  // bytes read or passed over
 
  private:

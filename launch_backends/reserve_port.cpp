@@ -124,7 +124,8 @@ std::string holder_of(std::int64_t port) {
 }
 
 [[noreturn]] void refuse(const std::string& address, std::optional<std::int64_t> port, int error) {
-  std::string text = "cannot bind " + address + " port " + (port ? std::to_string(*port) : std::string("(any)")) + ": " + std::strerror(error);
+  std::string text =
+      "cannot bind " + address + " port " + (port ? std::to_string(*port) : std::string("(any)")) + ": " + std::strerror(error);
   if (port && error == EADDRINUSE) {
     const std::string holder = holder_of(*port);
     text += holder.empty() ? "; who holds it cannot be seen from here" : "; held by " + holder;

@@ -28,7 +28,8 @@ std::optional<RootCause> root_cause(const std::vector<RankEnd>& ends) {
 
   const auto latest = [](const RankEnd* end) { return end->time + end->uncertainty + notice; };
   const auto earliest = [](const RankEnd* end) { return end->time - end->uncertainty - notice; };
-  const double first_at_most = latest(*std::min_element(failed.begin(), failed.end(), [&](auto* a, auto* b) { return latest(a) < latest(b); }));
+  const double first_at_most =
+      latest(*std::min_element(failed.begin(), failed.end(), [&](auto* a, auto* b) { return latest(a) < latest(b); }));
   const auto likelier = [](const RankEnd* a, const RankEnd* b) {
     return std::tuple(end_class(*a), a->time, a->rank) < std::tuple(end_class(*b), b->time, b->rank);
   };
@@ -38,7 +39,8 @@ std::optional<RootCause> root_cause(const std::vector<RankEnd>& ends) {
   std::copy_if(failed.begin(), failed.end(), std::back_inserter(maybe_first), [&](auto* end) { return earliest(end) <= first_at_most; });
   const RankEnd* culprit = *std::min_element(maybe_first.begin(), maybe_first.end(), likelier);
   std::string rule;
-  if (culprit != *std::min_element(failed.begin(), failed.end(), sooner)) rule = "several ended at once, and this end is the likeliest cause";
+  if (culprit != *std::min_element(failed.begin(), failed.end(), sooner))
+    rule = "several ended at once, and this end is the likeliest cause";
 
   if (end_class(*culprit) == EndClass::communication) {
     for (const RankEnd* end : failed) {

@@ -193,7 +193,8 @@ RunStatus RunDirectory::status_by_events() const {
     const auto member = [detail](const char* name) { return detail ? detail->find(name) : nullptr; };
     if (kind && *kind == Value("run_started")) {
       status.state = "lost";
-      if (const Value* attempt = member("attempt"); attempt && attempt->is_integer()) status.attempt = std::max(status.attempt, attempt->as_integer());
+      if (const Value* attempt = member("attempt"); attempt && attempt->is_integer())
+        status.attempt = std::max(status.attempt, attempt->as_integer());
     } else if (kind && *kind == Value("run_finished")) {
       if (const Value* verdict = member("verdict"); verdict && verdict->is_string()) status.state = verdict->as_string();
     }
@@ -202,7 +203,9 @@ RunStatus RunDirectory::status_by_events() const {
   return status;
 }
 
-void RunDirectory::write_status(const RunStatus& status) const { replace_file(path_ + "/status.json", canonical_json(to_value(status)) + '\n'); }
+void RunDirectory::write_status(const RunStatus& status) const {
+  replace_file(path_ + "/status.json", canonical_json(to_value(status)) + '\n');
+}
 
 void RunDirectory::append_event(const Event& event) const {
   const std::string path = path_ + "/events.jsonl";
@@ -215,7 +218,8 @@ std::optional<std::string> RunDirectory::newest_checkpoint(std::vector<SkippedCh
   std::vector<std::pair<std::int64_t, std::string>> found;
   std::error_code error;
   for (fs::directory_iterator entry(path_ + "/checkpoints", error), end; !error && entry != end; entry.increment(error))
-    if (const std::optional<std::int64_t> step = checkpoint_step(entry->path().filename().string())) found.emplace_back(*step, entry->path().string());
+    if (const std::optional<std::int64_t> step = checkpoint_step(entry->path().filename().string()))
+      found.emplace_back(*step, entry->path().string());
   std::sort(found.rbegin(), found.rend());
   for (const auto& [step, path] : found) {
     std::string why = verify_safetensors(path);

@@ -55,8 +55,7 @@ class PipeSignalHeld {
   ~PipeSignalHeld() {
     if (!sigismember(&before_, SIGPIPE)) {
       const timespec at_once{};
-      while (sigtimedwait(&pipe_, nullptr, &at_once) > 0) {
-      }
+      while (sigtimedwait(&pipe_, nullptr, &at_once) > 0) {}
     }
     pthread_sigmask(SIG_SETMASK, &before_, nullptr);
   }
@@ -92,11 +91,13 @@ ProgramResult run_program(ProcessStart start, std::string_view input, std::size_
       result.timed_out = true;
       break;
     }
-    pollfd watched[] = {{in.second.get(), POLLOUT, 0}, {out.first.get(), POLLIN, 0}, {err.first.get(), POLLIN, 0}, {process.get(), POLLIN, 0}};
+    pollfd watched[] = {
+        {in.second.get(), POLLOUT, 0}, {out.first.get(), POLLIN, 0}, {err.first.get(), POLLIN, 0}, {process.get(), POLLIN, 0}};
     if (poll(watched, 4, static_cast<int>(std::min<long long>(left + 1, 1 << 30))) < 0 && errno != EINTR) break;
     if (watched[3].revents) running = false;
     if (in.second && watched[0].revents) give(in.second, input);
-    const bool fits = (!out.first || take(out.first, result.output, output_limit)) && (!err.first || take(err.first, result.errors, output_limit));
+    const bool fits =
+        (!out.first || take(out.first, result.output, output_limit)) && (!err.first || take(err.first, result.errors, output_limit));
     if (!fits) {
       result.too_much_output = true;
       break;

@@ -79,7 +79,9 @@ void PendingSum::wait() {
   if (!state_) return;
   try {
     state_->work->wait();
-  } catch (const std::exception& error) { peers_are_lost("a sum over all ranks failed", error); }
+  } catch (const std::exception& error) {
+    peers_are_lost("a sum over all ranks failed", error);
+  }
   state_.reset();
 }
 
@@ -121,7 +123,9 @@ RankGroup::RankGroup(const RankEnvironment& place, at::Device device, Duration t
       state_->group->setDefaultBackend(c10d::ProcessGroup::BackendType::NCCL);
     }
     state_->group->setGroupName("world");
-  } catch (const Failure&) { throw; } catch (const std::exception& error) {
+  } catch (const Failure&) {
+    throw;
+  } catch (const std::exception& error) {
     peers_are_lost("the ranks did not meet at " + place.main_address + ':' + std::to_string(place.main_port), error);
   }
 }
@@ -137,7 +141,9 @@ PendingSum RankGroup::begin_sum(const at::Tensor& tensor) {
     // The backend and not the group's front: the dispatcher adds nothing here but its time.
     pending.state_ = std::make_shared<PendingSum::State>();
     pending.state_->work = state_->group->getBackend(tensor.device().type())->allreduce(tensors);
-  } catch (const std::exception& error) { peers_are_lost("a sum over all ranks could not begin", error); }
+  } catch (const std::exception& error) {
+    peers_are_lost("a sum over all ranks could not begin", error);
+  }
   return pending;
 }
 
@@ -158,7 +164,9 @@ void RankGroup::leave() {
     } else {
       store.wait({"all have left"});
     }
-  } catch (const std::exception& error) { peers_are_lost("the ranks did not part in order", error); }
+  } catch (const std::exception& error) {
+    peers_are_lost("the ranks did not part in order", error);
+  }
 }
 
 }  // namespace fabric

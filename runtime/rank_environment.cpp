@@ -69,7 +69,9 @@ Plan load_plan(const std::string& path) {
     if (plan_id(plan) != id->as_string())
       throw Failure(FailureClass::plan, path + ": the plan was edited: its content does not have the id that it states; plan again");
     return plan;
-  } catch (const BindingError& error) { throw Failure(FailureClass::plan, path + ": not a plan that this version runs: " + error.what()); }
+  } catch (const BindingError& error) {
+    throw Failure(FailureClass::plan, path + ": not a plan that this version runs: " + error.what());
+  }
 }
 
 }  // namespace fabric

@@ -134,8 +134,9 @@ Trainer::Trainer(const Plan& plan, const RankEnvironment& place, const StopReque
       rule_(make_update_rule(options_.optimizer, task_->parameters())) {
   if (options_.initial_weights && !place.resume_from) load_initial_weights(*options_.initial_weights, task_->parameters());
   if (options_.schedule.warmup_steps > 0 && options_.schedule.warmup_steps >= total_steps_)
-    throw Failure(FailureClass::plan, "the warm-up of " + std::to_string(options_.schedule.warmup_steps) + " steps does not end within the " +
-                                          std::to_string(total_steps_) + " steps of this training; lower train.schedule.warmup_steps");
+    throw Failure(FailureClass::plan, "the warm-up of " + std::to_string(options_.schedule.warmup_steps) +
+                                          " steps does not end within the " + std::to_string(total_steps_) +
+                                          " steps of this training; lower train.schedule.warmup_steps");
   resume();
   strategy_ = make_strategy(plan.job.strategy, task_->parameters(), group_);
   settle();

@@ -70,7 +70,9 @@ int work() {
     at::set_num_interop_threads(1);
     train(plan, place, stop, *events);
     return 0;
-  } catch (const std::exception& error) { return report(error, events ? &*events : nullptr); }
+  } catch (const std::exception& error) {
+    return report(error, events ? &*events : nullptr);
+  }
 }
 
 }  // namespace

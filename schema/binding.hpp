@@ -58,10 +58,14 @@ template <class E>
 struct Names;  // static constexpr std::array<std::pair<std::string_view, E>, N> table
 
 template <class T>
-concept Described = requires { T::fields(); };
+concept Described = requires {
+  T::fields();
+};
 
 template <class T>
-concept Named = std::is_enum_v<T> && requires { Names<T>::table; };
+concept Named = std::is_enum_v<T> && requires {
+  Names<T>::table;
+};
 
 template <class T>
 concept SelfBound = requires(const T& t, const Value& v, const Path& p) {
@@ -190,9 +194,7 @@ struct Codec<std::variant<Auto, T>> {
     if (v.is_string() && v.as_string() == "auto") return Auto{};
     return from_value<T>(v, p);
   }
-  static Value write(const std::variant<Auto, T>& t) {
-    return std::holds_alternative<Auto>(t) ? Value("auto") : to_value(std::get<T>(t));
-  }
+  static Value write(const std::variant<Auto, T>& t) { return std::holds_alternative<Auto>(t) ? Value("auto") : to_value(std::get<T>(t)); }
 };
 
 template <Named E>

@@ -50,10 +50,10 @@ struct NetworkInterface {
 
 struct Host {
   std::string hostname;
-  std::vector<std::int64_t> cpus;       // logical CPUs in the affinity mask
+  std::vector<std::int64_t> cpus;  // logical CPUs in the affinity mask
   std::int64_t cpus_online = 0;
-  std::optional<double> cpu_quota;      // CPUs' worth of time that the cgroup allows; absent: no limit
-  std::int64_t memory_bytes = 0;        // physical
+  std::optional<double> cpu_quota;           // CPUs' worth of time that the cgroup allows; absent: no limit
+  std::int64_t memory_bytes = 0;             // physical
   std::optional<std::int64_t> memory_limit;  // bytes that the cgroup allows; absent: no limit
   std::vector<NumaNode> numa_nodes;
   std::vector<NetworkInterface> interfaces;

@@ -38,6 +38,7 @@ enum class ModelName { mlp, cnn };
 enum class OptimizerName { sgd, adamw };
 enum class ScheduleName { constant, cosine, linear };
 
+// clang-format off
 template <> struct Names<Accelerator> { static constexpr std::array<std::pair<std::string_view, Accelerator>, 2> table{{{"cpu", Accelerator::cpu}, {"cuda", Accelerator::cuda}}}; };
 template <> struct Names<Strategy> { static constexpr std::array<std::pair<std::string_view, Strategy>, 2> table{{{"single", Strategy::single}, {"ddp", Strategy::ddp}}}; };
 template <> struct Names<Precision> { static constexpr std::array<std::pair<std::string_view, Precision>, 3> table{{{"64-true", Precision::fp64_true}, {"32-true", Precision::fp32_true}, {"bf16-mixed", Precision::bf16_mixed}}}; };
@@ -47,6 +48,7 @@ template <> struct Names<TaskName> { static constexpr std::array<std::pair<std::
 template <> struct Names<ModelName> { static constexpr std::array<std::pair<std::string_view, ModelName>, 2> table{{{"mlp", ModelName::mlp}, {"cnn", ModelName::cnn}}}; };
 template <> struct Names<OptimizerName> { static constexpr std::array<std::pair<std::string_view, OptimizerName>, 2> table{{{"sgd", OptimizerName::sgd}, {"adamw", OptimizerName::adamw}}}; };
 template <> struct Names<ScheduleName> { static constexpr std::array<std::pair<std::string_view, ScheduleName>, 3> table{{{"constant", ScheduleName::constant}, {"cosine", ScheduleName::cosine}, {"linear", ScheduleName::linear}}}; };
+// clang-format on
 
 struct Model {
   ModelName name{};

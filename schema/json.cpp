@@ -53,7 +53,8 @@ class Reader {
     Value value;
     if (read_value(value, places)) {
       skip_space();
-      if (at_ < text_.size()) report("FAB0303", "there is text after the value", {at_, trimmed_end()}, "a JSON text holds one value: remove the rest");
+      if (at_ < text_.size())
+        report("FAB0303", "there is text after the value", {at_, trimmed_end()}, "a JSON text holds one value: remove the rest");
     }
     std::stable_sort(errors_.begin(), errors_.end(), [](const JsonError& a, const JsonError& b) { return a.at.begin < b.at.begin; });
     return errors_.empty() ? std::optional(std::move(value)) : std::nullopt;
@@ -77,7 +78,8 @@ class Reader {
     const char first = token.front();
     std::string help = "JSON takes objects, arrays, strings in double quotes, numbers, true, false and null";
     if (utf8_length(text_, at_) == 0) return not_utf8();
-    if (const std::string_view word = token.substr(first == '-' || first == '+'); word == "NaN" || word == "nan" || word.starts_with("Inf") || word.starts_with("inf")) {
+    if (const std::string_view word = token.substr(first == '-' || first == '+');
+        word == "NaN" || word == "nan" || word.starts_with("Inf") || word.starts_with("inf")) {
       help = "JSON has no NaN and no infinity";
     } else if (token == "True" || token == "False" || token == "None" || token == "TRUE" || token == "FALSE" || token == "NULL") {
       help = "JSON writes true, false and null";
@@ -107,14 +109,17 @@ class Reader {
 
   bool not_utf8() {
     const bool utf16 = text_.starts_with("\xFF\xFE") || text_.starts_with("\xFE\xFF");
-    report("FAB0311", "the bytes are not UTF-8", {at_, at_ + 1}, utf16 ? "this looks like UTF-16: save it as UTF-8" : "save the file as UTF-8");
+    report("FAB0311", "the bytes are not UTF-8", {at_, at_ + 1},
+           utf16 ? "this looks like UTF-16: save it as UTF-8" : "save the file as UTF-8");
     return false;
   }
 
   // What is shown as one thing: a word, a number, or one character.
   std::size_t token_end() const {
     std::size_t end = at_;
-    while (end < text_.size() && (is_letter(text_[end]) || is_digit(text_[end]) || text_[end] == '-' || text_[end] == '+' || text_[end] == '.')) ++end;
+    while (end < text_.size() &&
+           (is_letter(text_[end]) || is_digit(text_[end]) || text_[end] == '-' || text_[end] == '+' || text_[end] == '.'))
+      ++end;
     return end > at_ ? end : at_ + std::max<std::size_t>(1, utf8_length(text_, at_));
   }
 
@@ -128,7 +133,8 @@ class Reader {
       const std::size_t begin = at_;
       const std::size_t end = block ? text_.find("*/", at_ + 2) : text_.find_first_of("\r\n", at_);
       at_ = end == std::string_view::npos ? text_.size() : block ? end + 2 : end;
-      if (!std::exchange(comment_reported_, true)) report("FAB0305", "JSON has no comments", {begin, at_}, "remove it, or write the job in YAML or Jsonnet");
+      if (!std::exchange(comment_reported_, true))
+        report("FAB0305", "JSON has no comments", {begin, at_}, "remove it, or write the job in YAML or Jsonnet");
     }
   }
 
@@ -178,7 +184,8 @@ class Reader {
       open_.push_back(at_++);
       return true;
     }
-    report("FAB0306", "nested deeper than " + std::to_string(json_depth_limit) + " levels", {at_, at_ + 1}, "no job needs that: flatten it");
+    report("FAB0306", "nested deeper than " + std::to_string(json_depth_limit) + " levels", {at_, at_ + 1},
+           "no job needs that: flatten it");
     return false;
   }
 
@@ -194,7 +201,8 @@ class Reader {
     }
     skip_space();
     if (at_ >= text_.size() || text_[at_] != close) return Next::item;
-    const bool go_on = report("FAB0305", std::string("a comma stands before the closing `") + close + '`', {comma, comma + 1}, "remove the comma");
+    const bool go_on =
+        report("FAB0305", std::string("a comma stands before the closing `") + close + '`', {comma, comma + 1}, "remove the comma");
     return go_on && take(close) ? Next::end : Next::lost;
   }
 
@@ -240,7 +248,7 @@ class Reader {
   }
 
   bool refuse_duplicates(const Value::Object& members, const std::vector<Bytes>& keys) {
-    constexpr std::size_t few = 12;  // so many are compared pair by pair
+    constexpr std::size_t few = 12;                          // so many are compared pair by pair
     std::vector<std::pair<std::size_t, std::size_t>> twice;  // the first, the other
     if (members.size() <= few) {
       for (std::size_t i = 1; i < members.size(); ++i)
@@ -262,7 +270,8 @@ class Reader {
       }
     }
     for (const auto& [first, other] : twice) {
-      const bool go_on = report("FAB0307", "the key `" + members[other].key + "` stands twice in one object", keys[other], "remove one of the two");
+      const bool go_on =
+          report("FAB0307", "the key `" + members[other].key + "` stands twice in one object", keys[other], "remove one of the two");
       errors_.back().note = "the first one is here";
       errors_.back().note_at = keys[first];
       if (!go_on) return false;
@@ -295,8 +304,8 @@ class Reader {
       if (c == '\\') {
         if (!read_escape(out)) return false;
       } else if (c < 0x20) {
-        if (!std::exchange(control_reported, true) &&
-            !report("FAB0310", "a control character stands in a string", {at_, at_ + 1}, c == '\t' ? "write \\t for a tab" : "write it as an escape, such as \\u001b"))
+        if (!std::exchange(control_reported, true) && !report("FAB0310", "a control character stands in a string", {at_, at_ + 1},
+                                                              c == '\t' ? "write \\t for a tab" : "write it as an escape, such as \\u001b"))
           return false;
         ++at_;
       } else if (const std::size_t length = utf8_length(text_, at_)) {
@@ -305,7 +314,8 @@ class Reader {
       } else {
         const std::size_t bad = at_;
         while (at_ < text_.size() && utf8_length(text_, at_) == 0) ++at_;
-        if (!std::exchange(bytes_reported, true) && !report("FAB0311", "the bytes are not UTF-8", {bad, at_}, "save the file as UTF-8")) return false;
+        if (!std::exchange(bytes_reported, true) && !report("FAB0311", "the bytes are not UTF-8", {bad, at_}, "save the file as UTF-8"))
+          return false;
       }
     }
   }
@@ -322,7 +332,8 @@ class Reader {
     }
     if (c != 'u') {
       if (c != '\n' && c != '\r') at_ += std::max<std::size_t>(1, utf8_length(text_, at_));
-      return report("FAB0308", "unknown escape in a string", {escape, at_}, "a backslash itself is written \\\\; the escapes are \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX");
+      return report("FAB0308", "unknown escape in a string", {escape, at_},
+                    "a backslash itself is written \\\\; the escapes are \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX");
     }
     ++at_;
     const std::optional<std::uint32_t> unit = read_hex4();
@@ -362,7 +373,8 @@ class Reader {
     if (token.size() > 1 && token[0] == '-' && is_letter(token[1])) return unexpected("a value");
     at_ = place.end;
     std::variant<Value, JsonNumberError> number = read_json_number(token, large_);
-    if (const JsonNumberError* error = std::get_if<JsonNumberError>(&number)) return report(error->code, error->message, place, error->help);
+    if (const JsonNumberError* error = std::get_if<JsonNumberError>(&number))
+      return report(error->code, error->message, place, error->help);
     value = std::get<Value>(std::move(number));
     return true;
   }
@@ -392,7 +404,8 @@ void put_places(SourceMap& map, std::uint32_t source, const Path& path, const Va
 
 }  // namespace
 
-std::optional<Value> read_json(const Sources& sources, std::uint32_t source, SourceMap* map, Diagnostics& diagnostics, LargeIntegers large) {
+std::optional<Value> read_json(const Sources& sources, std::uint32_t source, SourceMap* map, Diagnostics& diagnostics,
+                               LargeIntegers large) {
   const std::string& text = sources[source].text;
   assert(text.size() <= std::numeric_limits<std::uint32_t>::max());
   Reader reader(text, large);

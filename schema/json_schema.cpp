@@ -34,9 +34,9 @@ bool equal(const Value& a, const Value& b) {
   if (a.is_array()) return std::equal(a.as_array().begin(), a.as_array().end(), b.as_array().begin(), b.as_array().end(), equal);
   if (!a.is_object()) return a == b;
   return a.as_object().size() == b.as_object().size() && std::all_of(a.as_object().begin(), a.as_object().end(), [&](const Member& m) {
-    const Value* other = b.find(m.key);
-    return other && equal(m.value, *other);
-  });
+           const Value* other = b.find(m.key);
+           return other && equal(m.value, *other);
+         });
 }
 
 // Equal values have equal hashes.
@@ -70,8 +70,9 @@ bool is_multiple(const Value& value, const Value& of) {
 }
 
 unsigned types_of(const Value& v) {
-  static const unsigned null = SchemaNodes::type_bit("null"), boolean = SchemaNodes::type_bit("boolean"), integer = SchemaNodes::type_bit("integer"),
-                        number = SchemaNodes::type_bit("number"), string = SchemaNodes::type_bit("string"), array = SchemaNodes::type_bit("array"),
+  static const unsigned null = SchemaNodes::type_bit("null"), boolean = SchemaNodes::type_bit("boolean"),
+                        integer = SchemaNodes::type_bit("integer"), number = SchemaNodes::type_bit("number"),
+                        string = SchemaNodes::type_bit("string"), array = SchemaNodes::type_bit("array"),
                         object = SchemaNodes::type_bit("object");
   switch (v.kind()) {
     case Value::Kind::null: return null;
@@ -132,7 +133,9 @@ class Walk {
   bool holds(const At& at, const SubSchema& sub, const Value& value) { return Walk(nodes_, nullptr).below(at, sub, value, at.place); }
 
   bool fail(const At& at, std::string_view keyword, const Value& expected, std::string property = {}) {
-    if (out_) out_->push_back({at.place.path(), at.node.pointer + '/' + std::string(keyword), std::string(keyword), expected, std::move(property), {}});
+    if (out_)
+      out_->push_back(
+          {at.place.path(), at.node.pointer + '/' + std::string(keyword), std::string(keyword), expected, std::move(property), {}});
     return false;
   }
 
@@ -148,7 +151,8 @@ class Walk {
       case Keyword::type: return demand(types_of(value) & rule.types);
       case Keyword::constant: return demand(equal(value, expected));
       case Keyword::choice:
-        return demand(std::any_of(expected.as_array().begin(), expected.as_array().end(), [&](const Value& choice) { return equal(value, choice); }));
+        return demand(
+            std::any_of(expected.as_array().begin(), expected.as_array().end(), [&](const Value& choice) { return equal(value, choice); }));
       case Keyword::all_of: return each(rule.subs, [&](const SubSchema& sub) { return below(at, sub, value, at.place); });
       case Keyword::any_of:
       case Keyword::one_of: return one_of(at, rule);
@@ -198,7 +202,8 @@ class Walk {
         case Keyword::max_properties: return at_most(object.size());
         case Keyword::required: return names(at, rule.name, expected, expected);
         case Keyword::property_names:
-          return each(object, [&](const Member& m) { return holds(at, rule.subs[0], Value(m.key)) || fail(at, rule.name, expected, m.key); });
+          return each(object,
+                      [&](const Member& m) { return holds(at, rule.subs[0], Value(m.key)) || fail(at, rule.name, expected, m.key); });
         case Keyword::dependencies: return dependencies(at, rule);
         default: return true;
       }
@@ -247,7 +252,8 @@ class Walk {
 
   // Of names, each must be there.
   bool names(const At& at, std::string_view keyword, const Value& expected, const Value& list) {
-    return each(list.as_array(), [&](const Value& name) { return at.value.find(name.as_string()) || fail(at, keyword, expected, name.as_string()); });
+    return each(list.as_array(),
+                [&](const Value& name) { return at.value.find(name.as_string()) || fail(at, keyword, expected, name.as_string()); });
   }
 
   bool dependencies(const At& at, const SchemaRule& rule) {

@@ -14,11 +14,11 @@ namespace fabric {
 
 // One thing that the schema demands and the value does not give.
 struct Violation {
-  Path instance;           // where in the value
-  std::string schema;      // JSON pointer into the schema, of the keyword
-  std::string keyword;     // type, enum, additionalProperties, required, anyOf ...
-  Value expected;          // the keyword's value
-  std::string property;    // for additionalProperties, required, propertyNames, dependencies: which
+  Path instance;                                 // where in the value
+  std::string schema;                            // JSON pointer into the schema, of the keyword
+  std::string keyword;                           // type, enum, additionalProperties, required, anyOf ...
+  Value expected;                                // the keyword's value
+  std::string property;                          // for additionalProperties, required, propertyNames, dependencies: which
   std::vector<std::vector<Violation>> branches;  // for anyOf and oneOf: what each branch found
 };
 

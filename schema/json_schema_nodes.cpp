@@ -55,7 +55,22 @@ std::string resolve_uri(const std::string& base, const std::string& reference) {
 }
 
 // What the value of a keyword has to be, and where schemas stand in it.
-enum class Shape { any, schema, schemas, schema_or_schemas, schema_map, schema_or_names_map, count, number, positive, text, texts, type, flag, list };
+enum class Shape {
+  any,
+  schema,
+  schemas,
+  schema_or_schemas,
+  schema_map,
+  schema_or_names_map,
+  count,
+  number,
+  positive,
+  text,
+  texts,
+  type,
+  flag,
+  list
+};
 
 struct KeywordRow {
   std::string_view name;
@@ -94,9 +109,9 @@ constexpr KeywordRow keyword_rows[] = {
 };
 
 // Keywords that hold schemas and are no rules of their own.
-constexpr std::pair<std::string_view, Shape> holders[] = {{"additionalProperties", Shape::schema}, {"definitions", Shape::schema_map},
-                                                          {"else", Shape::schema}, {"patternProperties", Shape::schema_map},
-                                                          {"properties", Shape::schema_map}, {"then", Shape::schema}};
+constexpr std::pair<std::string_view, Shape> holders[] = {
+    {"additionalProperties", Shape::schema},  {"definitions", Shape::schema_map}, {"else", Shape::schema},
+    {"patternProperties", Shape::schema_map}, {"properties", Shape::schema_map},  {"then", Shape::schema}};
 
 Shape shape_of(std::string_view name) {
   for (const KeywordRow& row : keyword_rows)
@@ -229,7 +244,8 @@ void SchemaNodes::compile(SchemaNode& node, const Value& schema) {
     return;
   }
   const auto demand = [&](std::string_view name, const Value& value) {
-    if (!has_shape(value, shape_of(name))) throw SchemaError('#' + node.pointer + '/' + std::string(name) + " is not what this keyword takes");
+    if (!has_shape(value, shape_of(name)))
+      throw SchemaError('#' + node.pointer + '/' + std::string(name) + " is not what this keyword takes");
   };
   for (const Member& m : schema.as_object()) {
     const auto* row = std::find_if(std::begin(keyword_rows), std::end(keyword_rows), [&](const KeywordRow& r) { return r.name == m.key; });

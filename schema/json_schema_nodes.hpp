@@ -27,8 +27,8 @@ struct SchemaNode;
 struct SubSchema {
   const Value* schema = nullptr;
   std::string_view keyword;
-  std::string step;  // below the keyword in a JSON pointer: /0, /name, or nothing
-  std::string_view key;  // the property, if it is one's
+  std::string step;                          // below the keyword in a JSON pointer: /0, /name, or nothing
+  std::string_view key;                      // the property, if it is one's
   mutable const SchemaNode* node = nullptr;  // once reached
 };
 
@@ -46,6 +46,7 @@ class SchemaPattern {
   mutable std::unique_ptr<re2::RE2> compiled_;
 };
 
+// clang-format off
 enum class Keyword {
   type, constant, choice, all_of, any_of, one_of, excluded, condition, reference, never,
   minimum, maximum, exclusive_minimum, exclusive_maximum, multiple_of,
@@ -53,6 +54,7 @@ enum class Keyword {
   items, additional_items, min_items, max_items, unique_items, contains,
   min_properties, max_properties, required, property_names, dependencies
 };
+// clang-format on
 
 struct SchemaRule {
   Keyword keyword;
@@ -60,8 +62,8 @@ struct SchemaRule {
   const Value* value;
   std::vector<SubSchema> subs;  // of `condition`: if, then, else; a missing one has no schema
   std::optional<SchemaPattern> pattern;
-  unsigned types = 0;      // of `type`: bits by SchemaNodes::type_bit
-  std::size_t from = 0;    // of `additional_items`: the first
+  unsigned types = 0;    // of `type`: bits by SchemaNodes::type_bit
+  std::size_t from = 0;  // of `additional_items`: the first
 };
 
 // What the members of an object must be.
@@ -73,7 +75,7 @@ struct SchemaMembers {
 
 struct SchemaNode {
   std::string pointer;
-  std::string base;  // absolute URI against which references are resolved
+  std::string base;               // absolute URI against which references are resolved
   std::vector<SchemaRule> rules;  // `type` first
   std::optional<SchemaMembers> members;
 };

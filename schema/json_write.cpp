@@ -12,7 +12,9 @@ namespace {
 
 void write_string(std::string& out, std::string_view text) {
   constexpr char digits[] = "0123456789abcdef";
-  const auto is_plain = [](char c) { return static_cast<unsigned char>(c) >= 0x20 && static_cast<unsigned char>(c) < 0x80 && c != '"' && c != '\\'; };
+  const auto is_plain = [](char c) {
+    return static_cast<unsigned char>(c) >= 0x20 && static_cast<unsigned char>(c) < 0x80 && c != '"' && c != '\\';
+  };
   out += '"';
   for (std::size_t i = 0; i < text.size();) {
     const std::size_t run = i;

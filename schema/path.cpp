@@ -7,9 +7,7 @@
 namespace fabric {
 namespace {
 
-bool is_plain(std::string_view key) {
-  return !key.empty() && key.find_first_of(".[]\"\\ =") == std::string_view::npos;
-}
+bool is_plain(std::string_view key) { return !key.empty() && key.find_first_of(".[]\"\\ =") == std::string_view::npos; }
 
 }  // namespace
 

@@ -15,8 +15,25 @@
 namespace fabric {
 
 // The closed list of what is bound at start, and again at each restart. docs/placeholders.md says who binds what, when.
-enum class Binding { main_address, main_port, device_ids, node_name, rank, local_rank, node_rank, attempt, resume_path, role_address, run_id, run_directory, events_file, stop_file, store_fd };
+enum class Binding {
+  main_address,
+  main_port,
+  device_ids,
+  node_name,
+  rank,
+  local_rank,
+  node_rank,
+  attempt,
+  resume_path,
+  role_address,
+  run_id,
+  run_directory,
+  events_file,
+  stop_file,
+  store_fd
+};
 
+// clang-format off
 template <> struct Names<Binding> {
   static constexpr std::array<std::pair<std::string_view, Binding>, 15> table{{{"main_address", Binding::main_address},
       {"main_port", Binding::main_port}, {"device_ids", Binding::device_ids}, {"node_name", Binding::node_name}, {"rank", Binding::rank},
@@ -25,6 +42,7 @@ template <> struct Names<Binding> {
       {"run_directory", Binding::run_directory}, {"events_file", Binding::events_file}, {"stop_file", Binding::stop_file},
       {"store_fd", Binding::store_fd}}};
 };
+// clang-format on
 
 // A literal string, or {"bind": "rank"} with an optional suffix: {"bind": "run_directory", "then": "/plan.json"}.
 // A variable whose placeholder has no value for a rank (resume_path in a first attempt, store_fd in any rank but 0) is not set.
@@ -62,16 +80,16 @@ struct Rejected {
 
 // Why a field that was `auto` (or unset) has the value that it has.
 struct Decision {
-  std::string field;  // train.micro_batch_size
-  Value value;        // null for a field that is bound at start
-  std::string rule;   // short stable word: all-visible, only-one-device
+  std::string field;    // train.micro_batch_size
+  Value value;          // null for a field that is bound at start
+  std::string rule;     // short stable word: all-visible, only-one-device
   std::string because;  // one clause for people: 2 CPUs in the affinity mask, 2 ranks
   std::vector<Fact> inputs;
   std::vector<Rejected> rejected;
   static constexpr auto fields() {
-    return std::tuple(fabric::field("field", &Decision::field), fabric::field("value", &Decision::value), fabric::field("rule", &Decision::rule),
-                      fabric::field("because", &Decision::because), fabric::field("inputs", &Decision::inputs),
-                      fabric::field("rejected", &Decision::rejected));
+    return std::tuple(fabric::field("field", &Decision::field), fabric::field("value", &Decision::value),
+                      fabric::field("rule", &Decision::rule), fabric::field("because", &Decision::because),
+                      fabric::field("inputs", &Decision::inputs), fabric::field("rejected", &Decision::rejected));
   }
   friend bool operator==(const Decision&, const Decision&) = default;
 };
@@ -79,8 +97,8 @@ struct Decision {
 // How to start each rank of a group. Arguments and variables are exact: no shell reads them.
 struct RankTemplate {
   std::vector<Text> argv;
-  std::map<std::string, Text> env;   // set on top of the inherited environment
-  std::vector<std::string> scrub;    // variables of another launcher that are removed first; a trailing * is a prefix
+  std::map<std::string, Text> env;  // set on top of the inherited environment
+  std::vector<std::string> scrub;   // variables of another launcher that are removed first; a trailing * is a prefix
   Text cwd;
   static constexpr auto fields() {
     return std::tuple(field("argv", &RankTemplate::argv), field("env", &RankTemplate::env), field("scrub", &RankTemplate::scrub),
@@ -129,16 +147,18 @@ struct Request {
 
 // Something that only the place of the run can answer.
 enum class QuestionKind { is_directory, is_file, is_program };
-template <> struct Names<QuestionKind> {
-  static constexpr std::array<std::pair<std::string_view, QuestionKind>, 3> table{{{"is_directory", QuestionKind::is_directory},
-      {"is_file", QuestionKind::is_file}, {"is_program", QuestionKind::is_program}}};
+template <>
+struct Names<QuestionKind> {
+  static constexpr std::array<std::pair<std::string_view, QuestionKind>, 3> table{
+      {{"is_directory", QuestionKind::is_directory}, {"is_file", QuestionKind::is_file}, {"is_program", QuestionKind::is_program}}};
 };
 struct Question {
   QuestionKind kind{};
   std::string subject;  // the path, or a program's name that is looked up on PATH
   std::string field;    // who asks: train.data.path
   static constexpr auto fields() {
-    return std::tuple(fabric::field("kind", &Question::kind), fabric::field("subject", &Question::subject), fabric::field("field", &Question::field));
+    return std::tuple(fabric::field("kind", &Question::kind), fabric::field("subject", &Question::subject),
+                      fabric::field("field", &Question::field));
   }
   friend bool operator==(const Question&, const Question&) = default;
 };
@@ -164,10 +184,10 @@ struct Plan {
   std::vector<Question> questions;
   std::vector<Output> outputs;
   static constexpr auto fields() {
-    return std::tuple(field("plan_version", &Plan::plan_version), field("fabric_version", &Plan::fabric_version), field("name", &Plan::name),
-                      field("request", &Plan::request), field("inputs", &Plan::inputs), field("job", &Plan::job),
-                      field("decisions", &Plan::decisions), field("world_size", &Plan::world_size), field("groups", &Plan::groups),
-                      field("questions", &Plan::questions), field("outputs", &Plan::outputs));
+    return std::tuple(field("plan_version", &Plan::plan_version), field("fabric_version", &Plan::fabric_version),
+                      field("name", &Plan::name), field("request", &Plan::request), field("inputs", &Plan::inputs),
+                      field("job", &Plan::job), field("decisions", &Plan::decisions), field("world_size", &Plan::world_size),
+                      field("groups", &Plan::groups), field("questions", &Plan::questions), field("outputs", &Plan::outputs));
   }
   friend bool operator==(const Plan&, const Plan&) = default;
 };

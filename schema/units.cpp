@@ -138,9 +138,7 @@ Interval Interval::from_value(const Value& value, const Path& path) {
   throw BindingError(path, "expected an interval such as 500 steps or 1 epoch");
 }
 
-std::string Interval::str() const {
-  return std::to_string(count) + (unit == Unit::steps ? " step" : " epoch") + (count == 1 ? "" : "s");
-}
+std::string Interval::str() const { return std::to_string(count) + (unit == Unit::steps ? " step" : " epoch") + (count == 1 ? "" : "s"); }
 
 std::optional<std::string> Devices::parse(const Value& value, Devices& devices) {
   devices = {};

@@ -22,9 +22,7 @@ const Value* Value::find(std::string_view key) const {
   return nullptr;
 }
 
-Value* Value::find(std::string_view key) {
-  return const_cast<Value*>(std::as_const(*this).find(key));
-}
+Value* Value::find(std::string_view key) { return const_cast<Value*>(std::as_const(*this).find(key)); }
 
 Value& Value::set(std::string_view key, Value value) {
   if (Value* existing = find(key)) return *existing = std::move(value);

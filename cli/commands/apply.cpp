@@ -26,10 +26,12 @@ int run_apply(const Invocation& invocation) {
   const ReadFile file = read_file(operand);
   const bool saved = file.text && looks_like_saved_plan(*file.text);
   if (saved && (arguments.has("profile") || arguments.has("set")))
-    throw UsageError("a saved plan is closed: --profile and --set change nothing in it", "give them to `fabric plan JOB -o " + operand + "`");
+    throw UsageError("a saved plan is closed: --profile and --set change nothing in it",
+                     "give them to `fabric plan JOB -o " + operand + "`");
   const std::string runs = arguments.value("runs").value_or("runs");
   if (runs.empty()) throw UsageError("`--runs` names no folder", "leave it out, and runs are kept in `runs` of the working directory");
-  Planning planning = saved ? plan_saved(operand, *file.text, invocation.self) : plan_job(request_of(arguments), invocation.self, std::nullopt);
+  Planning planning =
+      saved ? plan_saved(operand, *file.text, invocation.self) : plan_job(request_of(arguments), invocation.self, std::nullopt);
   if (!planning.good()) return refuse_to_run(invocation, planning.compilation);
 
   RunStart start;
@@ -45,11 +47,12 @@ int run_apply(const Invocation& invocation) {
 const Command apply_command{
     .name = "apply",
     .summary = "run a job or a saved plan",
-    .about = "Plans a job as `fabric plan` does and runs the plan, or runs a saved plan if it still is what would be planned now. Shows progress, "
-             "and at the end the numbers of each epoch and where the checkpoint and the metrics are. Ctrl-C lets the ranks save and leave; a "
-             "second one kills them.\n\n"
-             "The exit code is that of the run: 0, the code of the rank that failed (128 + n for a signal), 130 or 143 if it was stopped, and "
-             "125 for what fabric itself refused or lost.",
+    .about =
+        "Plans a job as `fabric plan` does and runs the plan, or runs a saved plan if it still is what would be planned now. Shows progress, "
+        "and at the end the numbers of each epoch and where the checkpoint and the metrics are. Ctrl-C lets the ranks save and leave; a "
+        "second one kills them.\n\n"
+        "The exit code is that of the run: 0, the code of the rank that failed (128 + n for a signal), 130 or 143 if it was stopped, and "
+        "125 for what fabric itself refused or lost.",
     .operand = Operand{"JOB", "a job file, job.yaml or job.jsonnet, or a saved plan"},
     .options = apply_options,
     .examples = apply_examples,

@@ -40,9 +40,7 @@ std::string_view word_of(Health health) {
   return "";
 }
 
-Style style_of(Health health) {
-  return health == Health::ok ? Style::good : health == Health::warn ? Style::warning : Style::error;
-}
+Style style_of(Health health) { return health == Health::ok ? Style::good : health == Health::warn ? Style::warning : Style::error; }
 
 int run_doctor(const Invocation& invocation) {
   const Terminal& out = invocation.console.out;
@@ -89,8 +87,9 @@ int run_doctor(const Invocation& invocation) {
 const Command doctor_command{
     .name = "doctor",
     .summary = "look for what may keep a run from working on this machine",
-    .about = "Checks limits, memory, the NVIDIA driver, the worker, Jsonnet, PATH and the disk, and says what to do about what it finds. Exit code 5 if "
-             "some kind of run cannot work here.",
+    .about =
+        "Checks limits, memory, the NVIDIA driver, the worker, Jsonnet, PATH and the disk, and says what to do about what it finds. Exit code 5 if "
+        "some kind of run cannot work here.",
     .operand = std::nullopt,
     .options = doctor_options,
     .examples = doctor_examples,

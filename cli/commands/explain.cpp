@@ -40,7 +40,8 @@ std::string explain_code(const DiagnosticCode& code, const Terminal& terminal) {
 bool looks_like_code(const std::string& asked) { return asked.size() > 3 && (asked.starts_with("FAB") || asked.starts_with("fab")); }
 
 UsageError unknown(const std::string& asked) {
-  if (looks_like_code(asked)) return {"`" + asked + "` is not an error code of fabric", "codes look like FAB2003; every error shows its own"};
+  if (looks_like_code(asked))
+    return {"`" + asked + "` is not an error code of fabric", "codes look like FAB2003; every error shows its own"};
   std::vector<std::string> paths, names, homonyms;
   for (const FieldNames& field : all_fields()) {
     paths.push_back(dotted(field));
@@ -54,7 +55,8 @@ UsageError unknown(const std::string& asked) {
   }
   std::optional<std::string> meant = closest(asked, paths);
   if (!meant) meant = closest(asked, names);
-  return {"`" + asked + "` is not a field of a job", meant ? "did you mean `fabric explain " + *meant + "`?" : "`fabric explain` lists all fields"};
+  return {"`" + asked + "` is not a field of a job",
+          meant ? "did you mean `fabric explain " + *meant + "`?" : "`fabric explain` lists all fields"};
 }
 
 int run_explain(const Invocation& invocation) {
@@ -87,8 +89,9 @@ int run_explain(const Invocation& invocation) {
 const Command explain_command{
     .name = "explain",
     .summary = "say what a field of a job or an error code means, or list all fields",
-    .about = "Shows what the job schema says of a field: what it is for, its type, unit, default and choices, what `auto` does, and an example. "
-             "Of an error code it says what is wrong and how it is mended.",
+    .about =
+        "Shows what the job schema says of a field: what it is for, its type, unit, default and choices, what `auto` does, and an example. "
+        "Of an error code it says what is wrong and how it is mended.",
     .operand = Operand{"FIELD|CODE", "a field, such as train.optimizer.lr, or a code, such as FAB2003", false},
     .options = explain_options,
     .examples = explain_examples,

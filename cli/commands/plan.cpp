@@ -53,9 +53,11 @@ int run_plan(const Invocation& invocation) {
   if (planning.answered && uses_gpus(plan)) text += gpus_in_use(out);
   text += '\n';
   if (path) text += "Saved in " + sanitised(*path) + ".  ";
-  const std::vector<std::string> apply = path ? std::vector<std::string>{"fabric", "apply", *path} : command_line("apply", *arguments.operand, plan.request);
+  const std::vector<std::string> apply =
+      path ? std::vector<std::string>{"fabric", "apply", *path} : command_line("apply", *arguments.operand, plan.request);
   // For another machine: here it would be another plan.
-  text += (arguments.has("hardware") ? "Run it on that machine:  " : "Run it:  ") + out.paint(Style::accent, sanitised(shell_line(apply))) + '\n';
+  text += (arguments.has("hardware") ? "Run it on that machine:  " : "Run it:  ") + out.paint(Style::accent, sanitised(shell_line(apply))) +
+          '\n';
   out.write(text);
   return exit_with(ExitCode::success);
 }
@@ -65,8 +67,9 @@ int run_plan(const Invocation& invocation) {
 const Command plan_command{
     .name = "plan",
     .summary = "show what a job would run: every process, device, variable and file, and why",
-    .about = "Checks a job, fills in what it leaves to fabric from the hardware of this machine, and shows the result. Nothing is started "
-             "and, but for -o, nothing is written.",
+    .about =
+        "Checks a job, fills in what it leaves to fabric from the hardware of this machine, and shows the result. Nothing is started "
+        "and, but for -o, nothing is written.",
     .operand = Operand{"JOB", "a job file, job.yaml or job.jsonnet"},
     .options = plan_options,
     .examples = plan_examples,

@@ -33,8 +33,9 @@ int run_probe(const Invocation& invocation) {
 const Command probe_command{
     .name = "probe",
     .summary = "show what fabric sees of this machine",
-    .about = "Looks at CPUs, memory, GPUs and network interfaces, as far as this process may use them, and shows the facts from which `auto` is "
-             "filled in. Load and free memory are not among them: they change from one minute to the next.",
+    .about =
+        "Looks at CPUs, memory, GPUs and network interfaces, as far as this process may use them, and shows the facts from which `auto` is "
+        "filled in. Load and free memory are not among them: they change from one minute to the next.",
     .operand = std::nullopt,
     .options = probe_options,
     .examples = probe_examples,

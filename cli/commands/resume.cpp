@@ -34,7 +34,8 @@ int run_resume(const Invocation& invocation) {
     if (!run->lock()) {
       std::string who = "another process";
       if (const std::optional<RunStatus> living = status_of(*run, nullptr)) who = "process " + std::to_string(living->controller_pid);
-      return refuse_to_run(invocation, "FAB6005", "the run is alive: " + who + " conducts it", "wait for its end, or stop it with Ctrl-C where it was started");
+      return refuse_to_run(invocation, "FAB6005", "the run is alive: " + who + " conducts it",
+                           "wait for its end, or stop it with Ctrl-C where it was started");
     }
     // Read under the lock, so that nobody changes it any more.
     std::string why;
@@ -45,7 +46,8 @@ int run_resume(const Invocation& invocation) {
       start.remarks.push_back("its status cannot be read, its events are taken instead: " + why);
     }
   } catch (const std::exception& error) {
-    return refuse_to_run(invocation, "FAB6006", operand + " is not a run: " + error.what(), "give the folder of a run: runs/NAME/latest or runs/NAME/ID");
+    return refuse_to_run(invocation, "FAB6006", operand + " is not a run: " + error.what(),
+                         "give the folder of a run: runs/NAME/latest or runs/NAME/ID");
   }
   if (status.state == "finished")
     return refuse_to_run(invocation, "FAB6004", "the run has finished: there is nothing to go on with", "`fabric apply` starts a new run");
@@ -60,7 +62,8 @@ int run_resume(const Invocation& invocation) {
   std::vector<SkippedCheckpoint> skipped;
   start.resume_path = run->newest_checkpoint(skipped);
   for (const SkippedCheckpoint& s : skipped) start.remarks.push_back("skipped " + shown_path(s.path) + ": " + s.why);
-  start.remarks.push_back(start.resume_path ? "resumes from " + shown_path(*start.resume_path) : "no checkpoint: starts from the beginning");
+  start.remarks.push_back(start.resume_path ? "resumes from " + shown_path(*start.resume_path)
+                                            : "no checkpoint: starts from the beginning");
   return carry_out(invocation, planning, *run, start);
 }
 
@@ -69,8 +72,9 @@ int run_resume(const Invocation& invocation) {
 const Command resume_command{
     .name = "resume",
     .summary = "go on with a run that was stopped or failed",
-    .about = "Starts the run again in its own folder, with its own plan, from the newest checkpoint that verifies. Refused while the run is alive, "
-             "after it has finished, and if its plan would not be the same now. Exit codes are those of apply.",
+    .about =
+        "Starts the run again in its own folder, with its own plan, from the newest checkpoint that verifies. Refused while the run is alive, "
+        "after it has finished, and if its plan would not be the same now. Exit codes are those of apply.",
     .operand = Operand{"RUN", "the folder of a run, runs/NAME/latest or runs/NAME/ID"},
     .options = resume_options,
     .examples = resume_examples,

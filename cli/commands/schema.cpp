@@ -12,7 +12,8 @@ constexpr Example schema_examples[] = {
 
 int run_schema(const Invocation& invocation) {
   const std::string asked = invocation.arguments.operand.value_or("job");
-  if (asked != "job" && asked != "hardware") throw UsageError("there is no schema of `" + asked + "`", "write `fabric schema job` or `fabric schema hardware`");
+  if (asked != "job" && asked != "hardware")
+    throw UsageError("there is no schema of `" + asked + "`", "write `fabric schema job` or `fabric schema hardware`");
   invocation.console.out.write(asked == "job" ? job_schema_text() : hardware_schema_text());
   return exit_with(ExitCode::success);
 }

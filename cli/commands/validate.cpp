@@ -21,7 +21,9 @@ int run_validate(const Invocation& invocation) {
     invocation.console.out.write(pretty_json(diagnostics_value(c.diagnostics, c.sources, c.origins)) + '\n');
   } else {
     report(invocation, c);
-    if (sound) invocation.console.out.write(sanitised(*invocation.arguments.operand) + " is " + invocation.console.out.paint(Style::good, "valid") + '\n');
+    if (sound)
+      invocation.console.out.write(sanitised(*invocation.arguments.operand) + " is " + invocation.console.out.paint(Style::good, "valid") +
+                                   '\n');
   }
   return exit_with(sound ? ExitCode::success : ExitCode::bad_file);
 }
@@ -31,8 +33,9 @@ int run_validate(const Invocation& invocation) {
 const Command validate_command{
     .name = "validate",
     .summary = "check a job file by itself, whatever the machine",
-    .about = "Reads a job with its profiles and settings and reports everything that is wrong with it, all in one go. No machine is looked at: "
-             "whether this one has the devices, and whether the data is there, is what `fabric plan` says.",
+    .about =
+        "Reads a job with its profiles and settings and reports everything that is wrong with it, all in one go. No machine is looked at: "
+        "whether this one has the devices, and whether the data is there, is what `fabric plan` says.",
     .operand = Operand{"JOB", "a job file, job.yaml or job.jsonnet"},
     .options = validate_options,
     .examples = validate_examples,

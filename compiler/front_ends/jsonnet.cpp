@@ -35,18 +35,19 @@ void warn_of_large_integers(const std::string& text, std::uint32_t source, Diagn
 
 }  // namespace
 
-std::optional<Value> read_jsonnet(Sources& sources, std::uint32_t source, const std::string& path, const Outside& outside, SourceMap& origins,
-                                  std::vector<Input>& inputs, Diagnostics& diagnostics) {
+std::optional<Value> read_jsonnet(Sources& sources, std::uint32_t source, const std::string& path, const Outside& outside,
+                                  SourceMap& origins, std::vector<Input>& inputs, Diagnostics& diagnostics) {
   if (!check_source_text(sources, source, 0, diagnostics)) return std::nullopt;
   const std::optional<GatheredJsonnet> gathered = gather_jsonnet(sources, source, path, outside, inputs, diagnostics);
   if (!gathered) return std::nullopt;
   const JsonnetResult result = outside.evaluate_jsonnet(gathered->program);
   if (!result.refusal.empty()) {
-    diagnostics.add({.code = "FAB1010",
-                     .message = "the Jsonnet program could not be evaluated: " + result.refusal,
-                     .at = Span{source, 0, static_cast<std::uint32_t>(std::min(sources[source].text.find('\n'), sources[source].text.size()))},
-                     .label = "this program",
-                     .help = result.help});
+    diagnostics.add(
+        {.code = "FAB1010",
+         .message = "the Jsonnet program could not be evaluated: " + result.refusal,
+         .at = Span{source, 0, static_cast<std::uint32_t>(std::min(sources[source].text.find('\n'), sources[source].text.size()))},
+         .label = "this program",
+         .help = result.help});
     return std::nullopt;
   }
   if (!result.error.empty()) {
@@ -56,7 +57,10 @@ std::optional<Value> read_jsonnet(Sources& sources, std::uint32_t source, const 
   std::string why;
   std::optional<Value> value = read_json(result.json.value_or(""), &why, LargeIntegers::doubles);
   if (!value) {
-    diagnostics.add({.code = "FAB1012", .message = "the program's result cannot be used: " + why, .at = Span{source, 0, 1}, .label = "this program",
+    diagnostics.add({.code = "FAB1012",
+                     .message = "the program's result cannot be used: " + why,
+                     .at = Span{source, 0, 1},
+                     .label = "this program",
                      .help = "numbers must be finite and nesting at most 200 deep"});
     return std::nullopt;
   }

@@ -17,8 +17,8 @@ namespace fabric {
 // Reads the program at sources[source] (absolute path `path`) with its imports, evaluates it, and reads the answer. origins
 // receives exact places for values whose text can be found in the program, else `computed` ones. Every file read is appended to
 // inputs, and to sources as far as a diagnostic needs it.
-std::optional<Value> read_jsonnet(Sources& sources, std::uint32_t source, const std::string& path, const Outside& outside, SourceMap& origins,
-                                  std::vector<Input>& inputs, Diagnostics& diagnostics);
+std::optional<Value> read_jsonnet(Sources& sources, std::uint32_t source, const std::string& path, const Outside& outside,
+                                  SourceMap& origins, std::vector<Input>& inputs, Diagnostics& diagnostics);
 
 // The child: reads a bundle from stdin, evaluates it with the libjsonnet at that path or of that name, writes the result to stdout. The
 // main of the hidden subcommand `fabric jsonnet-child LIBRARY`. Its own limits end it: memory, CPU time, stack, files.

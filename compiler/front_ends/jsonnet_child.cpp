@@ -187,7 +187,8 @@ int jsonnet_child_main(const char* library) {
   }
   bundle.vm = bundle.library.make();
   const bool old = minor_version(bundle.library.version()) < 19;
-  bundle.library.import_callback(bundle.vm, old ? reinterpret_cast<void*>(&import_before_19) : reinterpret_cast<void*>(&import_since_19), &bundle);
+  bundle.library.import_callback(bundle.vm, old ? reinterpret_cast<void*>(&import_before_19) : reinterpret_cast<void*>(&import_since_19),
+                                 &bundle);
   int failed = 0;
   const char* output = bundle.library.evaluate(bundle.vm, bundle.files[0].first.c_str(), bundle.files[0].second.c_str(), &failed);
   // The process ends here: nothing is freed, and nothing that runs at exit meets the limits.

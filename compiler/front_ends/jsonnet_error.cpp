@@ -86,7 +86,8 @@ Diagnostic explain_jsonnet_error(const std::string& error, const GatheredJsonnet
   }
   d.message = "Jsonnet: " + first_line(text);
   if (text.starts_with("undefined external variable"))
-    d.help = "a job has no external variables: what it gives depends on its files alone; write a profile, or change a field with `--set PATH=VALUE`";
+    d.help =
+        "a job has no external variables: what it gives depends on its files alone; write a profile, or change a field with `--set PATH=VALUE`";
   // Frames, innermost first; those of the standard library say nothing to the user.
   std::vector<Span> seen;
   std::size_t newline = text.find('\n');

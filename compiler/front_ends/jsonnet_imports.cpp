@@ -68,8 +68,8 @@ std::vector<JsonnetToken> tokenize_jsonnet(std::string_view text) {
       tokens.back().plain = plain;
     } else if (std::isdigit(static_cast<unsigned char>(c))) {
       const std::size_t begin = i;
-      while (i < text.size() && (word_char(text[i]) || text[i] == '.' ||
-                                 ((text[i] == '-' || text[i] == '+') && (text[i - 1] == 'e' || text[i - 1] == 'E'))))
+      while (i < text.size() &&
+             (word_char(text[i]) || text[i] == '.' || ((text[i] == '-' || text[i] == '+') && (text[i - 1] == 'e' || text[i - 1] == 'E'))))
         ++i;
       push(JsonnetToken::Kind::number, begin, i, std::string(text.substr(begin, i - begin)));
     } else if (word_char(c)) {

@@ -105,8 +105,8 @@ class Places {
       const JsonnetToken& name = tokens_[at];
       const bool quoted = name.kind == JsonnetToken::Kind::string;
       if (is_sign(name, '[') || (quoted && !name.plain)) written = false;
-      const bool named = (quoted && name.plain) || (name.kind == JsonnetToken::Kind::word && name.text != "local" &&
-                                                    name.text != "assert" && name.text != "for");
+      const bool named = (quoted && name.plain) ||
+                         (name.kind == JsonnetToken::Kind::word && name.text != "local" && name.text != "assert" && name.text != "for");
       // name : value, with no parameters in between. With a + the value is a sum, of which only an object's members have their places.
       const bool adds = named && at + 1 < stop && is_sign(tokens_[at + 1], '+');
       const std::size_t colon = at + (adds ? 2 : 1);

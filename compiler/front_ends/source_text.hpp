@@ -14,7 +14,8 @@ namespace fabric {
 constexpr std::size_t source_size_limit = std::size_t{8} << 20;  // bytes
 
 // Checks sources[source].text from byte `begin` on: at most 8 MiB, valid UTF-8, no NUL or other control character but tab, line
-// feed and CR LF, no bidirectional override, no byte order mark but one at the start. Answers whether it is sound (FAB0116 to FAB0118, FAB0121).
+// feed and CR LF, no bidirectional override, no byte order mark but one at the start. Answers whether it is sound (FAB0116 to FAB0118,
+// FAB0121).
 bool check_source_text(const Sources& sources, std::uint32_t source, std::uint32_t begin, Diagnostics& diagnostics);
 
 // The length of a UTF-8 byte order mark at the start of text: 3 or 0.

@@ -60,7 +60,9 @@ class Events : public YAML::EventHandler {
   int documents_ = 0;
 };
 
-Span first_line(std::string_view text, std::uint32_t source, std::uint32_t at) { return {source, at, std::max(line_content(text, at).end, at)}; }
+Span first_line(std::string_view text, std::uint32_t source, std::uint32_t at) {
+  return {source, at, std::max(line_content(text, at).end, at)};
+}
 
 Diagnostic nothing_written(std::uint32_t source, std::uint32_t begin) {
   return {.code = "FAB0122",
@@ -93,8 +95,9 @@ Diagnostic second_document(std::string_view text, std::uint32_t source, std::uin
 // Whether an error that was reported already stands on the line of `at`: the parser stumbles over the same thing again.
 bool blamed_line(const Diagnostics& diagnostics, std::size_t known, std::string_view text, std::uint32_t source, std::uint32_t at) {
   const auto& all = diagnostics.all();
-  return std::any_of(all.begin() + static_cast<std::ptrdiff_t>(known), all.end(),
-                     [&](const Diagnostic& d) { return d.at.span && d.at.span->source == source && same_line(text, d.at.span->begin, at); });
+  return std::any_of(all.begin() + static_cast<std::ptrdiff_t>(known), all.end(), [&](const Diagnostic& d) {
+    return d.at.span && d.at.span->source == source && same_line(text, d.at.span->begin, at);
+  });
 }
 
 std::optional<Value> parse(const Sources& sources, std::uint32_t source, std::uint32_t begin, const Path& root, SourceMap& origins,
@@ -115,11 +118,11 @@ std::optional<Value> parse(const Sources& sources, std::uint32_t source, std::ui
   std::istream in(&buffer);
   try {
     YAML::Parser parser(in);
-    while (parser.HandleNextDocument(events)) {
-    }
+    while (parser.HandleNextDocument(events)) {}
     tree.end_text();
   } catch (const YamlTree::GaveUp&) {
-    if (events.second_document) diagnostics.add(second_document(text, source, *events.second_document, sources[source].kind == Source::Kind::option));
+    if (events.second_document)
+      diagnostics.add(second_document(text, source, *events.second_document, sources[source].kind == Source::Kind::option));
     return std::nullopt;
   } catch (const YAML::Exception& error) {
     const std::uint32_t at = events.offset(error.mark);
@@ -145,7 +148,8 @@ std::optional<Value> read_yaml(const Sources& sources, std::uint32_t source, Sou
   if (value && value->is_string())
     if (const std::size_t colon = value->as_string().find(':'); colon != std::string::npos && origins.find(Path())) {
       const Span at = origins.find(Path())->value;
-      Diagnostic d{.code = "FAB0107", .message = "no space follows the colon", .at = at, .label = "read as one text", .help = "write `name: value`"};
+      Diagnostic d{
+          .code = "FAB0107", .message = "no space follows the colon", .at = at, .label = "read as one text", .help = "write `name: value`"};
       diagnostics.add(std::move(d));
       return std::nullopt;
     }

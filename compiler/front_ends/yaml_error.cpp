@@ -35,14 +35,15 @@ class Explanation {
     if (says("unknown token")) return reserved_sign();
     if (says("not found after") || says("while scanning alias") || says("while scanning anchor")) return nameless_alias();
     if (says("cannot assign multiple") || says("aliases can't"))
-      return make("FAB0137", "one value has two anchors, or an alias has content of its own", word(at_), "one too many", "keep one of them");
+      return make("FAB0137", "one value has two anchors, or an alias has content of its own", word(at_), "one too many",
+                  "keep one of them");
     if (says("block scalar"))
       return make("FAB0138", "the text block begins with signs that mean nothing", rest_of_line(pending_), "only | or >, a digit, + or -",
                   "begin the text on the next line, indented under its key");
     if (says("tag")) return make("FAB0103", "the tag cannot be read", word(at_), "here", "remove the tag; quotes make a text of a value");
     if (says("directive") || says("YAML version"))
-      return make("FAB0136", "directives such as %YAML and %TAG have no meaning in a job", rest_of_line(line_begin(text_, at_)), "this line",
-                  "remove the line");
+      return make("FAB0136", "directives such as %YAML and %TAG have no meaning in a job", rest_of_line(line_begin(text_, at_)),
+                  "this line", "remove the line");
     if (says("bad file")) return make("FAB0110", "nested too deeply", here(), "too deep", "no job needs that; flatten it");
     return make("FAB0101", "the text cannot be read as YAML from here on (" + message_ + ")", here(), "here",
                 "look at the indentation, quotes and brackets of this line and the one above");
@@ -68,7 +69,9 @@ class Explanation {
     const std::uint32_t end = word_end(text_, at);
     return end > at ? ByteRange{at, end} : here();
   }
-  ByteRange rest_of_line(std::uint32_t at) const { return {at, std::max(line_content(text_, at).end, std::min(at + 1, line_end(text_, at)))}; }
+  ByteRange rest_of_line(std::uint32_t at) const {
+    return {at, std::max(line_content(text_, at).end, std::min(at + 1, line_end(text_, at)))};
+  }
   // The rest of a value: inside of brackets, up to what ends it there.
   ByteRange rest_of_value(std::uint32_t at) const {
     ByteRange rest = rest_of_line(at);
@@ -109,14 +112,15 @@ class Explanation {
       const QuotedText quoted = read_quoted(text_, at);
       if (quoted.bad_escape) {
         const std::string written = slice(*quoted.bad_escape);
-        Diagnostic d = make("FAB0128", "`" + written + "` is no escape that YAML knows", *quoted.bad_escape, "in double quotes a \\ begins an escape",
-                            "write \\\\ for a backslash, or put the text in single quotes");
+        Diagnostic d = make("FAB0128", "`" + written + "` is no escape that YAML knows", *quoted.bad_escape,
+                            "in double quotes a \\ begins an escape", "write \\\\ for a backslash, or put the text in single quotes");
         d.fix = Fix{span(*quoted.bad_escape), "\\" + written};
         return d;
       }
       at = quoted.end - 1;
     }
-    return make("FAB0128", "an escape that YAML does not know", here(), "here", "write \\\\ for a backslash, or put the text in single quotes");
+    return make("FAB0128", "an escape that YAML does not know", here(), "here",
+                "write \\\\ for a backslash, or put the text in single quotes");
   }
 
   Diagnostic unknown_alias() const {
@@ -128,20 +132,23 @@ class Explanation {
 
   Diagnostic nameless_alias() const {
     const ByteRange line = rest_of_value(pending_);
-    return quoting("FAB0137", "`" + std::string(1, byte_at(pending_)) + "` begins an " + (byte_at(pending_) == '*' ? "alias" : "anchor") +
-                                  ", and no name follows it", line, "here");
+    return quoting("FAB0137",
+                   "`" + std::string(1, byte_at(pending_)) + "` begins an " + (byte_at(pending_) == '*' ? "alias" : "anchor") +
+                       ", and no name follows it",
+                   line, "here");
   }
 
   Diagnostic reserved_sign() const {
     const char sign = byte_at(at_);
     if (sign == '\t') return tab();
-    return quoting("FAB0129", std::string("no plain text can begin with ") + sign, rest_of_value(at_), "begins with " + std::string(1, sign));
+    return quoting("FAB0129", std::string("no plain text can begin with ") + sign, rest_of_value(at_),
+                   "begins with " + std::string(1, sign));
   }
 
   Diagnostic dash() const {
     if (const YamlTree::Collection* bracket = innermost_bracket())
-      return make("FAB0125", "a list of dashes cannot stand inside brackets", {at_, at_ + 1}, "here", "close the bracket, or separate the items by commas",
-                  bracket->begin);
+      return make("FAB0125", "a list of dashes cannot stand inside brackets", {at_, at_ + 1}, "here",
+                  "close the bracket, or separate the items by commas", bracket->begin);
     return make("FAB0135", "a list of dashes begins on a line of its own", {at_, at_ + 1}, "on the line of its key",
                 "put each `- item` on a line of its own under the key, or write [item, item]");
   }
@@ -167,11 +174,13 @@ class Explanation {
     const bool goes_on = at_ < text_.size() && skip_blank(text_, at_) == at_ && same_line(text_, progress_.last_scalar.begin, at_) &&
                          progress_.last_scalar.begin > bracket->begin;
     if (goes_on && progress_.last_style == Style::quoted && progress_.last_scalar.end <= at_)
-      return make("FAB0127", "text follows the closing quote", rest_of_line(at_), "not inside the quotes", "is a comma missing?", bracket->begin);
+      return make("FAB0127", "text follows the closing quote", rest_of_line(at_), "not inside the quotes", "is a comma missing?",
+                  bracket->begin);
     if (goes_on && byte_at(at_) == ':')
-      return make("FAB0134", "a plain text cannot hold `: `", {at_, at_ + 1}, "here", "is a comma missing? Else quote the text", bracket->begin);
-    return make("FAB0125", std::string("the bracket `") + text_[bracket->begin] + "` is never closed", {bracket->begin, bracket->begin + 1}, "opened here",
-                "close it with " + closing);
+      return make("FAB0134", "a plain text cannot hold `: `", {at_, at_ + 1}, "here", "is a comma missing? Else quote the text",
+                  bracket->begin);
+    return make("FAB0125", std::string("the bracket `") + text_[bracket->begin] + "` is never closed", {bracket->begin, bracket->begin + 1},
+                "opened here", "close it with " + closing);
   }
 
   // A `: ` where no key can end.
@@ -183,8 +192,8 @@ class Explanation {
     if (in_last && same_line(text_, last.begin, at_))
       return quoting("FAB0134", "a plain text cannot hold `: `", {last.begin, line.end}, "read as a key inside a value");
     if (in_last) {
-      Diagnostic d = make("FAB0124", "the line is indented as if it went on with the value above", {line.begin, at_}, "deeper than its neighbours",
-                          "give the keys of a map the same indentation");
+      Diagnostic d = make("FAB0124", "the line is indented as if it went on with the value above", {line.begin, at_},
+                          "deeper than its neighbours", "give the keys of a map the same indentation");
       d.notes.push_back({"the value begins here", last});
       return d;
     }
@@ -206,20 +215,26 @@ class Explanation {
   Diagnostic stray_text() const {
     const Span& last = progress_.last_scalar;
     if (tab_indent(text_, at_) && first_on_line(at_)) return tab();
-    const bool after_last = progress_.cursor <= at_ && same_line(text_, progress_.cursor, at_) && progress_.cursor > 0 && !first_on_line(at_);
+    const bool after_last =
+        progress_.cursor <= at_ && same_line(text_, progress_.cursor, at_) && progress_.cursor > 0 && !first_on_line(at_);
     if (after_last && progress_.last_style == Style::quoted && last.end == progress_.cursor) {
       if (!same_line(text_, last.begin, last.end)) return open_quote(last.begin);
-      Diagnostic d = make("FAB0127", "text follows the closing quote", rest_of_line(at_), "not inside the quotes", "put the whole value into the quotes");
+      Diagnostic d = make("FAB0127", "text follows the closing quote", rest_of_line(at_), "not inside the quotes",
+                          "put the whole value into the quotes");
       if (text_[last.begin] == '\'' && at_ == last.end) d.help = "inside single quotes a quote is written twice: ''";
       if (text_[last.begin] == '"' && at_ == last.end) d.help = "inside double quotes a quote is written \\\"";
       return d;
     }
-    if (after_last) return make("FAB0127", "text follows the end of the value", rest_of_line(at_), "belongs to nothing", "remove it, or quote the whole value");
+    if (after_last)
+      return make("FAB0127", "text follows the end of the value", rest_of_line(at_), "belongs to nothing",
+                  "remove it, or quote the whole value");
     const ByteRange line = line_content(text_, at_);
     if (byte_at(at_) == '-' && says("end of map"))
-      return make("FAB0124", "a list item stands among the keys of a map", line, "an item of which list?", "put it under its key, or remove the dash");
+      return make("FAB0124", "a list item stands among the keys of a map", line, "an item of which list?",
+                  "put it under its key, or remove the dash");
     const std::uint32_t column = at_ - line_begin(text_, at_);
-    const bool fits = std::any_of(progress_.open.begin(), progress_.open.end(), [&](const auto& open) { return !open.flow && open.column == column; });
+    const bool fits =
+        std::any_of(progress_.open.begin(), progress_.open.end(), [&](const auto& open) { return !open.flow && open.column == column; });
     if (fits && slice(line).find(": ") == std::string::npos && slice(line).back() != ':') return missing_colon(line);
     Diagnostic d = make("FAB0124", "the indentation fits no line above it", line, "indented by " + std::to_string(column),
                         "give what belongs together the same indentation");

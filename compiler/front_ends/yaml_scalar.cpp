@@ -81,7 +81,7 @@ TypedScalar integer(std::string_view text, std::string_view digits, int radix) {
   const std::uint64_t limit = std::uint64_t{1} << 63;
   if (error != std::errc{} || magnitude > limit || (magnitude == limit && !negative))
     return refused(text, "FAB0114", "the integer " + std::string(text) + " does not fit into 64 bits",
-                          "integers go from -9223372036854775808 to 9223372036854775807; quote it if it is text");
+                   "integers go from -9223372036854775808 to 9223372036854775807; quote it if it is text");
   // Negation in two's complement, so that the smallest integer passes.
   return taken(Value(static_cast<std::int64_t>(negative ? ~magnitude + 1 : magnitude)));
 }
@@ -92,14 +92,14 @@ TypedScalar real(std::string_view text) {
   const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
   if (error != std::errc{})
     return refused(text, "FAB0115", "the number " + std::string(text) + " is beyond what 64-bit floating point can hold",
-                          "magnitudes go from 5e-324 to 1.8e308; quote it if it is text");
+                   "magnitudes go from 5e-324 to 1.8e308; quote it if it is text");
   return taken(Value(number));
 }
 
 TypedScalar boolean_of_old(std::string_view text, std::string_view meaning) {
   const std::string shown(text);
   return refused(text, "FAB0111", "`" + shown + "` is a boolean to some readers of YAML and a text to others",
-                        "write " + std::string(meaning) + " for the boolean, or \"" + shown + "\" for the text");
+                 "write " + std::string(meaning) + " for the boolean, or \"" + shown + "\" for the text");
 }
 
 TypedScalar leading_zero(std::string_view text) {
@@ -109,7 +109,7 @@ TypedScalar leading_zero(std::string_view text) {
   std::string help = "write " + sign + std::string(significant) + " for the number";
   if (sign.empty() && significant.find_first_of("89") == std::string_view::npos) help += ", 0o" + std::string(significant) + " for octal";
   return refused(text, "FAB0112", "the leading zero makes `" + std::string(text) + "` octal to some readers of YAML and decimal to others",
-                        help + ", or quote it if it is text");
+                 help + ", or quote it if it is text");
 }
 
 }  // namespace
@@ -126,7 +126,7 @@ TypedScalar type_plain_scalar(std::string_view text) {
     if (one_of(text, capital_booleans)) {
       const std::string meant = text[0] == 'T' ? "true" : "false";
       return refused(text, "FAB0111", "booleans are written true and false, not `" + std::string(text) + "`",
-                            "write " + meant + ", or quote it if it is text", meant);
+                     "write " + meant + ", or quote it if it is text", meant);
     }
     return taken(Value(text));
   }
@@ -143,11 +143,11 @@ TypedScalar type_plain_scalar(std::string_view text) {
     std::string plain(text);
     std::erase(plain, '_');
     return refused(text, "FAB0113", "`" + std::string(text) + "` is a number to some readers of YAML and a text to others",
-                          "write " + plain + " for the number, or quote it if it is text", grouped ? plain : "");
+                   "write " + plain + " for the number, or quote it if it is text", grouped ? plain : "");
   }
   if (one_of(without_sign(text), infinity_words) || one_of(text, nan_words))
     return refused(text, "FAB0115", "`" + std::string(text) + "` is no number that a job can hold",
-                          "give a finite number; quote it if it is text");
+                   "give a finite number; quote it if it is text");
   return taken(Value(text));
 }
 

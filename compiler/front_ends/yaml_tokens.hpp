@@ -50,8 +50,8 @@ std::uint32_t plain_scalar_end(std::string_view text, std::uint32_t at, std::str
 
 // What stands between two nodes.
 struct Gap {
-  std::optional<ByteRange> colon;         // the last
-  std::optional<std::uint32_t> dash;      // the first
+  std::optional<ByteRange> colon;     // the last
+  std::optional<std::uint32_t> dash;  // the first
   std::uint32_t commas = 0;
   std::uint32_t last_comma = 0;
   std::optional<std::uint32_t> glued_comment;  // a # with no white space before it

@@ -15,7 +15,8 @@ bool begins_block(std::string_view text, std::uint32_t at) { return at < text.si
 
 }  // namespace
 
-YamlTree::YamlTree(const Sources& sources, std::uint32_t source, std::uint32_t begin, Path root, SourceMap& origins, Diagnostics& diagnostics)
+YamlTree::YamlTree(const Sources& sources, std::uint32_t source, std::uint32_t begin, Path root, SourceMap& origins,
+                   Diagnostics& diagnostics)
     : text_(sources[source].text), source_(source), root_(std::move(root)), origins_(origins), diagnostics_(diagnostics), cursor_(begin) {}
 
 YamlTree::Progress YamlTree::progress() const {
@@ -52,7 +53,8 @@ void YamlTree::null(std::uint32_t at, std::size_t anchor) {
   const bool has_properties = at >= after && at < text_.size() && (text_[at] == '&' || text_[at] == '!');
   const Properties properties = read_properties(text_, at);
   const ByteRange word{properties.content, word_end(text_, properties.content)};
-  const bool written = word.begin >= after && is_null_word(text_.substr(word.begin, word.end - word.begin)) && belongs_here(word.begin, after);
+  const bool written =
+      word.begin >= after && is_null_word(text_.substr(word.begin, word.end - word.begin)) && belongs_here(word.begin, after);
   if (written) pass_gap(at);
   if (parent && parent->shape.flow && !parent->has_key && !written) {
     add("FAB0131", "a comma with nothing before it", span(at, at + 1), "nothing stands here", "remove the comma, or write null", "null,");
@@ -75,7 +77,8 @@ void YamlTree::null_key(std::uint32_t at) {
     cursor_ = word.end;
     return take_key(name, span(word), true);
   }
-  if (!map.shape.flow || at >= text_.size() || text_[at] == ':') fail("FAB0119", "a key is missing", span(at, at + 1), "no key before this", "write `name: value`");
+  if (!map.shape.flow || at >= text_.size() || text_[at] == ':')
+    fail("FAB0119", "a key is missing", span(at, at + 1), "no key before this", "write `name: value`");
   add("FAB0131", "a comma with nothing before it", span(at, at + 1), "nothing stands here", "remove the comma", "");
   map.has_key = map.key_absent = map.key_dropped = map.started = true;
   cursor_ = at + 1;
@@ -89,7 +92,8 @@ void YamlTree::alias(std::uint32_t at, std::size_t anchor) {
   if (expects_key()) fail("FAB0119", "an alias cannot be a key", place, "here", "write the key out");
   const auto it = anchors_.find(anchor);
   if (it == anchors_.end())
-    fail("FAB0108", "the value named `&" + name + "` contains itself through `*" + name + "`", place, "goes round in a circle", "write the value out");
+    fail("FAB0108", "the value named `&" + name + "` contains itself through `*" + name + "`", place, "goes round in a circle",
+         "write the value out");
   const Anchored& anchored = it->second;
   alias_nodes_ += anchored.nodes;
   if (alias_nodes_ > yaml_alias_node_limit)
@@ -170,8 +174,8 @@ void YamlTree::pass_gap(std::uint32_t at) {
   if (at <= cursor_) return;
   const Gap gap = read_gap(text_, cursor_, at);
   if (gap.directive)
-    fail("FAB0136", "directives such as %YAML and %TAG have no meaning in a job", span(*gap.directive, line_end(text_, *gap.directive)), "this line",
-         "remove the line");
+    fail("FAB0136", "directives such as %YAML and %TAG have no meaning in a job", span(*gap.directive, line_end(text_, *gap.directive)),
+         "this line", "remove the line");
   if (gap.glued_comment) {
     const Span hash = span(*gap.glued_comment, *gap.glued_comment + 1);
     add("FAB0132", "a comment is set off by a space", hash, "glued to what stands before it", "put a space before the #", " #");
@@ -179,7 +183,8 @@ void YamlTree::pass_gap(std::uint32_t at) {
   const bool flow = !stack_.empty() && stack_.back().shape.flow;
   if (!flow && tab_indent(text_, at) && line_content(text_, at).begin == at) refuse_tabs(at);
   if (flow && !stack_.back().has_key && gap.commas > (stack_.back().started ? 1u : 0u))
-    add("FAB0131", "a comma with nothing before it", span(gap.last_comma, gap.last_comma + 1), "nothing stands here", "remove the comma", "");
+    add("FAB0131", "a comma with nothing before it", span(gap.last_comma, gap.last_comma + 1), "nothing stands here", "remove the comma",
+        "");
 }
 
 // One tab makes the rest hard to judge; the others are named too, so that all can be mended in one go.
@@ -203,7 +208,8 @@ Span YamlTree::scalar_span(std::uint32_t begin, const std::string& value) {
   if (!begins_quoted(text_, begin)) return span(begin, plain_scalar_end(text_, begin, value));
   const QuotedText quoted = read_quoted(text_, begin);
   if (!quoted.closed)
-    fail("FAB0106", "the quote is never closed", span(begin, line_end(text_, begin)), "opened here", std::string("close it with ") + text_[begin]);
+    fail("FAB0106", "the quote is never closed", span(begin, line_end(text_, begin)), "opened here",
+         std::string("close it with ") + text_[begin]);
   return span(begin, quoted.end);
 }
 
@@ -250,9 +256,10 @@ Value YamlTree::typed(const std::string& value, Span at, bool plain, const std::
 
 void YamlTree::refuse_tag(ByteRange written) {
   const std::string tag = slice(span(written));
-  const bool core = tag == "!!int" || tag == "!!float" || tag == "!!bool" || tag == "!!null" || tag == "!!str" || tag == "!!map" || tag == "!!seq";
-  add("FAB0103", core ? "the tag " + tag + " does not fit what it stands before" : "the tag `" + tag + "` has no meaning in a job", span(written), "a tag",
-      "remove the tag; quotes make a text of a value");
+  const bool core =
+      tag == "!!int" || tag == "!!float" || tag == "!!bool" || tag == "!!null" || tag == "!!str" || tag == "!!map" || tag == "!!seq";
+  add("FAB0103", core ? "the tag " + tag + " does not fit what it stands before" : "the tag `" + tag + "` has no meaning in a job",
+      span(written), "a tag", "remove the tag; quotes make a text of a value");
 }
 
 void YamlTree::open(Value empty, std::uint32_t at, std::size_t anchor, const std::string& tag, bool flow) {
@@ -264,10 +271,12 @@ void YamlTree::open(Value empty, std::uint32_t at, std::size_t anchor, const std
   const Span sign = span(shape.begin, shape.begin + 1);
   // A bracket without end looks like a key to yaml-cpp.
   if (expects_key() && flow && !bracket_closes(text_, shape.begin))
-    fail("FAB0125", "the bracket `" + slice(sign) + "` is never closed", sign, "opened here", std::string("close it with ") + (shape.is_map ? "}" : "]"));
+    fail("FAB0125", "the bracket `" + slice(sign) + "` is never closed", sign, "opened here",
+         std::string("close it with ") + (shape.is_map ? "}" : "]"));
   if (expects_key()) fail("FAB0119", "a key is a text, not a list or a map", sign, "used as a key", "is a quote or a bracket missing?");
   if (stack_.size() >= yaml_depth_limit)
-    fail("FAB0110", "nested deeper than " + std::to_string(yaml_depth_limit) + " levels", sign, "too deep", "no job needs that; flatten it");
+    fail("FAB0110", "nested deeper than " + std::to_string(yaml_depth_limit) + " levels", sign, "too deep",
+         "no job needs that; flatten it");
   const bool own_tag = properties.tag && !tag.empty() && tag != "?";
   if (own_tag && tag != std::string(core_tag) + (shape.is_map ? "map" : "seq")) refuse_tag(*properties.tag);
   Open next{.value = std::move(empty), .path = next_path(), .shape = shape, .anchor = anchor, .muted = next_is_muted()};

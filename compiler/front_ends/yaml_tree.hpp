@@ -68,7 +68,7 @@ class YamlTree {
     std::size_t anchor = 0;
     bool muted = false;  // below a key that stood before: read and judged, but dropped
     bool has_key = false;
-    bool key_absent = false;   // an empty entry of a flow map: a value follows all the same
+    bool key_absent = false;  // an empty entry of a flow map: a value follows all the same
     bool key_dropped = false;
     bool started = false;  // it has an item, maybe a dropped one
     std::string key;
@@ -85,7 +85,8 @@ class YamlTree {
   Span span(std::uint32_t begin, std::uint32_t end) const { return {source_, begin, end}; }
   Span span(ByteRange range) const { return {source_, range.begin, range.end}; }
   std::string slice(Span s) const { return std::string(text_.substr(s.begin, s.end - s.begin)); }
-  void add(const char* code, std::string message, Span at, std::string label, std::string help, std::optional<std::string> replacement = {});
+  void add(const char* code, std::string message, Span at, std::string label, std::string help,
+           std::optional<std::string> replacement = {});
   [[noreturn]] void fail(const char* code, std::string message, Span at, std::string label, std::string help);
 
   bool expects_key() const { return !stack_.empty() && stack_.back().value.is_object() && !stack_.back().has_key; }

@@ -125,10 +125,8 @@ class Search {
     const std::string cpu = folder + "/cpu.max";
     if (const auto text = root_.read(cpu)) {
       const auto words = split(trimmed(*text), ' ');
-      if (words.size() == 2)
-        cpus(cpu, words[0] == "max" ? std::optional<std::int64_t>(-1) : integer(words[0]), integer(words[1]));
-      else
-        pass_over(cpu);
+      if (words.size() == 2) cpus(cpu, words[0] == "max" ? std::optional<std::int64_t>(-1) : integer(words[0]), integer(words[1]));
+      else pass_over(cpu);
     }
     const std::string memory = folder + "/memory.max";
     if (const auto text = root_.read(memory))
@@ -187,7 +185,8 @@ CgroupLimits cgroup_limits(const ProbeRoot& root, Diagnostics& diagnostics) {
     const auto upwards = [&](auto&& is_the_hierarchy) {
       const Mount* best = nullptr;
       for (const Mount& mount : mounts)
-        if (is_the_hierarchy(mount) && (!best || (!is_below(member.group, best->root) && is_below(member.group, mount.root)))) best = &mount;
+        if (is_the_hierarchy(mount) && (!best || (!is_below(member.group, best->root) && is_below(member.group, mount.root))))
+          best = &mount;
       return best ? folders(*best, member.group) : std::vector<std::string>{};
     };
     if (member.controllers.empty())

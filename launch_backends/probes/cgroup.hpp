@@ -13,9 +13,9 @@ namespace fabric {
 // The smallest limit on the way from the own group up to the top of what is mounted, since each group binds all below it; absent where
 // nothing limits. A group above the mount (outside of a container) cannot be seen.
 struct CgroupLimits {
-  std::optional<double> cpus;                // quota divided by period: CPUs' worth of time
+  std::optional<double> cpus;  // quota divided by period: CPUs' worth of time
   std::optional<std::int64_t> memory_bytes;
-  std::string cpus_file;                     // who says so: /sys/fs/cgroup/job/cpu.max; empty where nothing limits
+  std::string cpus_file;  // who says so: /sys/fs/cgroup/job/cpu.max; empty where nothing limits
   std::string memory_file;
 };
 

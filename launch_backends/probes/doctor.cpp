@@ -57,7 +57,8 @@ Finding memory(const DoctorSubject& s) {
   const CgroupLimits limits = cgroup_limits(s.root, unread);
   const bool limited = limits.memory_bytes && *limits.memory_bytes < physical;
   const std::int64_t usable = limited ? *limits.memory_bytes : physical;
-  const std::string what = limited ? bytes(usable) + " of " + bytes(physical) + " may be used (" + limits.memory_file + ')' : bytes(physical);
+  const std::string what =
+      limited ? bytes(usable) + " of " + bytes(physical) + " may be used (" + limits.memory_file + ')' : bytes(physical);
   if (usable >= 2 * gib) return {"memory", Health::ok, what, ""};
   return {"memory", Health::warn, what, "a rank needs about 0.5 GiB before its data: raise the memory limit, or run fewer ranks"};
 }
@@ -65,7 +66,8 @@ Finding memory(const DoctorSubject& s) {
 Finding shared_memory(const DoctorSubject& s) {
   const auto space = s.space(s.root.at("/dev/shm"));
   if (!space)
-    return {"shared-memory", Health::warn, "/dev/shm is missing", "NCCL and data loaders of other programs need it: mount a tmpfs on /dev/shm"};
+    return {"shared-memory", Health::warn, "/dev/shm is missing",
+            "NCCL and data loaders of other programs need it: mount a tmpfs on /dev/shm"};
   const std::string what = "/dev/shm has " + bytes(space->total_bytes);
   if (space->total_bytes >= gib) return {"shared-memory", Health::ok, what, ""};
   return {"shared-memory", Health::warn, what,
@@ -77,7 +79,8 @@ Finding limit(const DoctorSubject& s, const char* name, std::string_view row, st
   const auto found = resource_limit(s.root, row);
   if (!found) return {name, Health::warn, "/proc/self/limits does not say", "is /proc mounted?"};
   std::string what = found->soft == unlimited ? "unlimited" : std::to_string(found->soft);
-  if (found->hard != found->soft) what += found->hard == unlimited ? ", may be raised without limit" : ", may be raised to " + std::to_string(found->hard);
+  if (found->hard != found->soft)
+    what += found->hard == unlimited ? ", may be raised without limit" : ", may be raised to " + std::to_string(found->hard);
   if (found->soft >= least) return {name, Health::ok, what, ""};
   return {name, Health::warn, what, std::string(help)};
 }
@@ -203,14 +206,15 @@ Finding disk(const DoctorSubject& s) {
   if (!space) return {"disk", Health::warn, "the disk of " + s.runs + " does not tell its size", "is the folder there?"};
   const std::string what = bytes(space->free_bytes) + " free for " + s.runs;
   if (space->free_bytes < 100 * mib) return {"disk", Health::bad, what, "a checkpoint will not fit: make room, or run from another folder"};
-  if (space->free_bytes < 5 * gib) return {"disk", Health::warn, what, "checkpoints may fill it: make room, or write a smaller checkpoint.keep"};
+  if (space->free_bytes < 5 * gib)
+    return {"disk", Health::warn, what, "checkpoints may fill it: make room, or write a smaller checkpoint.keep"};
   return {"disk", Health::ok, what, ""};
 }
 
 }  // namespace
 
 std::optional<DiskSpace> disk_space(const std::string& path) {
-  struct statvfs found{};
+  struct statvfs found {};
   if (statvfs(path.c_str(), &found) != 0) return std::nullopt;
   const auto of_blocks = [&](std::uint64_t blocks) { return static_cast<std::int64_t>(blocks * found.f_frsize); };
   return DiskSpace{of_blocks(found.f_blocks), of_blocks(found.f_bavail)};

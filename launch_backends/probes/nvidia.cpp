@@ -78,7 +78,8 @@ class Driver {
     }
     int major = 0, minor = 0;
     const std::optional<std::int64_t> memory = memory_of(who, device);
-    if (!memory || !succeeds(who, "nvmlDeviceGetCudaComputeCapability", nvml_->device_capability(device.whole, &major, &minor))) return std::nullopt;
+    if (!memory || !succeeds(who, "nvmlDeviceGetCudaComputeCapability", nvml_->device_capability(device.whole, &major, &minor)))
+      return std::nullopt;
     return Gpu{index, device.name, device.uuid, *memory, major, minor, numa_node(who, device)};
   }
 
@@ -197,10 +198,11 @@ class Driver {
     for (const Device& device : devices)
       if (device.handle && std::find(names.begin(), names.end(), device.name) == names.end()) names.push_back(device.name);
     if (names.size() < 2) return;
-    diagnostics_.add({.severity = Severity::warning,
-                      .code = "FAB4035",
-                      .message = "the GPUs of this machine differ (" + joined(names, ", ") + "), and CUDA may number them otherwise than fabric",
-                      .help = "export CUDA_DEVICE_ORDER=PCI_BUS_ID, so that both take the order of the PCI bus"});
+    diagnostics_.add(
+        {.severity = Severity::warning,
+         .code = "FAB4035",
+         .message = "the GPUs of this machine differ (" + joined(names, ", ") + "), and CUDA may number them otherwise than fabric",
+         .help = "export CUDA_DEVICE_ORDER=PCI_BUS_ID, so that both take the order of the PCI bus"});
   }
 
   // Whether the library has a call; says once what it costs if not.
@@ -227,7 +229,9 @@ class Driver {
   }
 
   // The driver's "unknown" is the greatest number there is.
-  static std::int64_t bytes(unsigned long long n) { return n > static_cast<unsigned long long>(INT64_MAX) ? 0 : static_cast<std::int64_t>(n); }
+  static std::int64_t bytes(unsigned long long n) {
+    return n > static_cast<unsigned long long>(INT64_MAX) ? 0 : static_cast<std::int64_t>(n);
+  }
 
   const ProbeRoot& root_;
   Diagnostics& diagnostics_;

@@ -24,8 +24,8 @@ struct NvidiaDevices {
 // CUDA_DEVICE_ORDER=PCI_BUS_ID; among GPUs that are alike the two are one, and where they are not a warning says so.
 NvidiaDevices probe_nvidia(const ProbeRoot& root, Diagnostics& diagnostics);
 
-// Who computes on each visible GPU now, one entry a GPU that can be asked, by Gpu::index. A holder with pid 0 stands for memory in use whose process
-// cannot be seen from here (another container). memory_bytes is 0 where the driver does not tell. program is the name of the
+// Who computes on each visible GPU now, one entry a GPU that can be asked, by Gpu::index. A holder with pid 0 stands for memory in use
+// whose process cannot be seen from here (another container). memory_bytes is 0 where the driver does not tell. program is the name of the
 // executable and of the script that it was given, user a login name or a number.
 std::vector<Occupancy> gpu_occupancy(const ProbeRoot& root, Diagnostics& diagnostics);
 

@@ -84,7 +84,8 @@ std::string Nvml::describe(int error) const {
 
 std::string nvml_way_out(int error) {
   switch (error) {
-    case nvml_no_permission: return "this user may not open /dev/nvidia*: ask for GPUs in the batch job or container, or for access to them";
+    case nvml_no_permission:
+      return "this user may not open /dev/nvidia*: ask for GPUs in the batch job or container, or for access to them";
     case nvml_gpu_is_lost: return "the GPU has fallen off the bus: `dmesg | grep -i xid` tells why; restart the machine";
     case nvml_reset_required: return "reset the GPU as root with `nvidia-smi --gpu-reset`, or restart the machine";
     case nvml_version_mismatch: return "the driver was updated while the old one was loaded: restart the machine";

@@ -40,7 +40,9 @@ void BatchPipeline::start(std::int64_t index) {
     }
     try {
       if (wanted) done.batch = prepare_(index);
-    } catch (...) { done.failure = std::current_exception(); }
+    } catch (...) {
+      done.failure = std::current_exception();
+    }
     // Told under the lock: the destructor may end right after it is free.
     const std::lock_guard lock(mutex_);
     slots_[static_cast<std::size_t>(index) % slots_.size()] = std::move(done);

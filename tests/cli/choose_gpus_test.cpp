@@ -20,7 +20,8 @@ Plan plan_with(std::int64_t ranks, std::vector<std::int64_t> ids = {}) {
 std::vector<Occupancy> four_of_which(const std::vector<std::int64_t>& held) {
   std::vector<Occupancy> all;
   for (std::int64_t gpu = 0; gpu < 4; ++gpu) all.push_back({gpu, {}});
-  for (const std::int64_t gpu : held) all[static_cast<std::size_t>(gpu)].holders.push_back({4711, "python train.py", "ada", std::int64_t{12} << 30});
+  for (const std::int64_t gpu : held)
+    all[static_cast<std::size_t>(gpu)].holders.push_back({4711, "python train.py", "ada", std::int64_t{12} << 30});
   return all;
 }
 
@@ -38,7 +39,8 @@ BOOST_AUTO_TEST_SUITE(choosing_gpus)
 
 BOOST_DATA_TEST_CASE(idle_ones_come_first, choices, choice) {
   Diagnostics diagnostics;
-  BOOST_TEST(choose_gpus(plan_with(choice.ranks), four_of_which(choice.held), diagnostics) == choice.chosen, boost::test_tools::per_element());
+  BOOST_TEST(choose_gpus(plan_with(choice.ranks), four_of_which(choice.held), diagnostics) == choice.chosen,
+             boost::test_tools::per_element());
   BOOST_TEST(diagnostics.all().empty());
 }
 
@@ -75,7 +77,8 @@ BOOST_AUTO_TEST_CASE(on_a_cpu_there_is_nothing_to_choose) {
 }
 
 BOOST_AUTO_TEST_CASE(a_process_of_another_container_is_told_as_that) {
-  BOOST_TEST(holders_in_words({{5, {{}}}}) == std::vector<std::string>{"GPU 5: a process that cannot be seen from here"}, boost::test_tools::per_element());
+  BOOST_TEST(holders_in_words({{5, {{}}}}) == std::vector<std::string>{"GPU 5: a process that cannot be seen from here"},
+             boost::test_tools::per_element());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

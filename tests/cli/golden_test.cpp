@@ -104,8 +104,9 @@ Problems problems_of(Words arguments, const fs::path& folder) {
   if (!list) return problems;
   for (const Value& v : list->as_array()) {
     const Value* fix = v.find("fix");
-    problems.list.push_back({text_of(v, "code"), text_of(v, "message"), text_of(v, "file"), text_of(v, "path"), text_of(v, "help"), number_of(v, "line"),
-                             number_of(v, "column"), text_of(v, "severity") == "error", fix && fix->is_object() ? fix : nullptr});
+    problems.list.push_back({text_of(v, "code"), text_of(v, "message"), text_of(v, "file"), text_of(v, "path"), text_of(v, "help"),
+                             number_of(v, "line"), number_of(v, "column"), text_of(v, "severity") == "error",
+                             fix && fix->is_object() ? fix : nullptr});
   }
   return problems;
 }
@@ -124,9 +125,11 @@ void check_place(const Problem& p, const fs::path& folder) {
   if (p.line != 1 || p.column != 1 || !fs::exists(folder / p.file)) return;
   // At the very beginning of a file there is a key or a broken text, or something is missing; never a value.
   const std::string text = read_text(folder / p.file);
-  const bool missing = p.code == "FAB2005" || p.code == "FAB3002" || p.code == "FAB4802" || p.code.starts_with("FAB0") || p.code.starts_with("FAB1");
+  const bool missing =
+      p.code == "FAB2005" || p.code == "FAB3002" || p.code == "FAB4802" || p.code.starts_with("FAB0") || p.code.starts_with("FAB1");
   const std::string last = p.path.substr(p.path.rfind('.') + 1);
-  BOOST_TEST((missing || (!last.empty() && text.starts_with(last))), p.code << " points at the beginning of the file for `" << p.path << '`');
+  BOOST_TEST((missing || (!last.empty() && text.starts_with(last))),
+             p.code << " points at the beginning of the file for `" << p.path << '`');
 }
 
 // Replaces what the fix names, in a file of the folder or in the arguments.
@@ -207,7 +210,8 @@ BOOST_AUTO_TEST_CASE(every_code_is_shown_by_a_test) {
   std::string seen;
   for (const auto& entry : fs::recursive_directory_iterator(source_folder / "tests")) {
     const fs::path name = entry.path().filename();
-    if (entry.is_regular_file() && (name == "expected.txt" || (name.extension() == ".cpp" && name != "golden_test.cpp"))) seen += read_text(entry.path());
+    if (entry.is_regular_file() && (name == "expected.txt" || (name.extension() == ".cpp" && name != "golden_test.cpp")))
+      seen += read_text(entry.path());
   }
   for (const DiagnosticCode& row : diagnostic_codes())
     BOOST_TEST((seen.find(row.code) != std::string::npos), row.code << " (" << row.title << ") is shown by no test");

@@ -95,12 +95,16 @@ const Wrong wrongs[] = {
     {"{a: importstr '../../../../../../etc/passwd'}", "FAB1002 job.jsonnet:1:15 "},
     {"{a: import 'x' + '.libsonnet'}", "FAB1001 job.jsonnet:1:12 "},
     {"local name = 'x'; {a: import name}", "FAB1003 job.jsonnet:1:23 the name of an import is a plain string"},
-    {"local loop(n) = if n < 0 then 0 else loop(n + 1) tailstrict; {a: loop(0)}", "FAB1010 job.jsonnet:1:1 the Jsonnet program could not be evaluated: it took more than 5 s of CPU time"},
+    {"local loop(n) = if n < 0 then 0 else loop(n + 1) tailstrict; {a: loop(0)}",
+     "FAB1010 job.jsonnet:1:1 the Jsonnet program could not be evaluated: it took more than 5 s of CPU time"},
 #ifndef __SANITIZE_ADDRESS__
-    {"local grow(s) = grow(s + s) tailstrict; {a: grow('0123456789abcdef')}", "FAB1010 job.jsonnet:1:1 the Jsonnet program could not be evaluated: it needed more than 512 MiB of memory"},
+    {"local grow(s) = grow(s + s) tailstrict; {a: grow('0123456789abcdef')}",
+     "FAB1010 job.jsonnet:1:1 the Jsonnet program could not be evaluated: it needed more than 512 MiB of memory"},
 #endif
-    {nested("[", "]", 100000), "FAB1010 job.jsonnet:1:1 the Jsonnet program could not be evaluated: its brackets or operators nest too deeply"},
-    {nested("(", ")", 200000), "FAB1010 job.jsonnet:1:1 the Jsonnet program could not be evaluated: its brackets or operators nest too deeply"},
+    {nested("[", "]", 100000),
+     "FAB1010 job.jsonnet:1:1 the Jsonnet program could not be evaluated: its brackets or operators nest too deeply"},
+    {nested("(", ")", 200000),
+     "FAB1010 job.jsonnet:1:1 the Jsonnet program could not be evaluated: its brackets or operators nest too deeply"},
 };
 
 BOOST_DATA_TEST_CASE(an_error_names_its_place, wrongs, wrong) {
@@ -113,7 +117,8 @@ BOOST_AUTO_TEST_CASE(an_error_in_an_import_points_into_it) {
   const Folder folder;
   folder.write("job.jsonnet", "local l = import 'lib/a.libsonnet';\n{a: l.x}");
   folder.write("lib/a.libsonnet", "{\n  x: (import 'gone.libsonnet').y,\n}");
-  BOOST_TEST(read(folder).error().starts_with("FAB1001 lib/a.libsonnet:2:14 cannot find the import `gone.libsonnet`"), read(folder).error());
+  BOOST_TEST(read(folder).error().starts_with("FAB1001 lib/a.libsonnet:2:14 cannot find the import `gone.libsonnet`"),
+             read(folder).error());
   folder.write("lib/a.libsonnet", "{\n  x: error 'not yet',\n}");
   BOOST_TEST(read(folder).error().starts_with("FAB1011 lib/a.libsonnet:2:6 Jsonnet: not yet"), read(folder).error());
   folder.write("lib/a.libsonnet", "{x: 1}\n// \x1b[31m");
@@ -212,7 +217,8 @@ BOOST_DATA_TEST_CASE(of_a_sum_of_objects_the_last_that_is_written_counts, sums, 
 }
 
 BOOST_AUTO_TEST_CASE(members_that_are_merged_have_their_places) {
-  const Read r = read_program("local base = {train: {seed: 1, list: [1]}};\nbase + {\n  train+: {batch_size: 64,\n    list+: [2],\n  },\n}\n");
+  const Read r =
+      read_program("local base = {train: {seed: 1, list: [1]}};\nbase + {\n  train+: {batch_size: 64,\n    list+: [2],\n  },\n}\n");
   const auto where = [&](Path path) -> std::string {
     const Origin* origin = r.origins.find(path);
     return origin ? r.place(origin->value) : "none";

@@ -30,7 +30,8 @@ struct ProgramRun {
 
 // Runs the built `fabric` with these arguments in that folder, with a clean environment and fabric-worker replaced by /bin/true, so
 // that plans are the same with and without the runtime. variables: NAME=value on top.
-ProgramRun run_fabric(const std::vector<std::string>& arguments, const std::filesystem::path& folder, const std::vector<std::string>& variables = {});
+ProgramRun run_fabric(const std::vector<std::string>& arguments, const std::filesystem::path& folder,
+                      const std::vector<std::string>& variables = {});
 
 std::string read_text(const std::filesystem::path& file);
 void write_text(const std::filesystem::path& file, const std::string& text);

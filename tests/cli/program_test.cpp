@@ -13,7 +13,8 @@ using Words = std::vector<std::string>;
 const std::string good_job = "fabric: 1\nname: first\naccelerator: cpu\ndevices: 2\nprogram: [sh, -c, \"echo hello from $RANK\"]\n";
 
 std::string job_that(const std::string& shell, int devices = 1) {
-  return "fabric: 1\nname: first\naccelerator: cpu\ndevices: " + std::to_string(devices) + "\nstop: {grace: 5s}\nprogram: [sh, -c, '" + shell + "']\n";
+  return "fabric: 1\nname: first\naccelerator: cpu\ndevices: " + std::to_string(devices) + "\nstop: {grace: 5s}\nprogram: [sh, -c, '" +
+         shell + "']\n";
 }
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
@@ -122,7 +123,8 @@ BOOST_AUTO_TEST_CASE(standard_output_that_can_no_longer_be_written_ends_no_run) 
   BOOST_TEST(fs::remove(folder.path() / "done"));
   const std::string full = "cd " + folder.path().string() + " && " FABRIC_BINARY_DIR "/bin/fabric apply job.yaml >/dev/full 2>err";
   BOOST_TEST(std::system(full.c_str()) == 0, folder.read("err"));
-  BOOST_TEST(contains(folder.read("err"), "warning: cannot write to standard output: No space left on device; the run goes on"), folder.read("err"));
+  BOOST_TEST(contains(folder.read("err"), "warning: cannot write to standard output: No space left on device; the run goes on"),
+             folder.read("err"));
   BOOST_TEST(fs::remove(folder.path() / "done"));
   // Whoever asked for a summary has none.
   const int json = run("--format json");
@@ -258,7 +260,9 @@ BOOST_AUTO_TEST_CASE(a_failure_is_told_while_its_lines_are_not_read) {
 BOOST_AUTO_TEST_CASE(a_summary_does_not_wait_for_a_reader_of_the_lines) {
   const Folder folder;
   folder.write("job.yaml", job_that("seq 100000"));
-  folder.write("run.sh", "mkfifo lines; exec 3<>lines; \"$1\" apply job.yaml --format json 2>lines 3>&- | { cat >summary; touch read; timeout 2 cat <&3 >/dev/null; }\n");
+  folder.write(
+      "run.sh",
+      "mkfifo lines; exec 3<>lines; \"$1\" apply job.yaml --format json 2>lines 3>&- | { cat >summary; touch read; timeout 2 cat <&3 >/dev/null; }\n");
   std::ignore = std::system(("cd " + folder.path().string() + " && timeout 30 sh run.sh " FABRIC_BINARY_DIR "/bin/fabric").c_str());
   BOOST_TEST(fs::exists(folder.path() / "read"), "the end of the summary was never seen");
   BOOST_TEST(contains(folder.read("summary"), "\"verdict\": \"finished\""), folder.read("summary"));
@@ -377,7 +381,9 @@ BOOST_AUTO_TEST_CASE(saving_replaces_files_and_nothing_else) {
   BOOST_TEST(run_fabric({"plan", "job.yaml", "-o", "/dev/null"}, folder.path()).exit_code == 0);
   BOOST_TEST(fs::is_character_file("/dev/null"));
 
-  const std::string line = "cd " + folder.path().string() + " && mkfifo pipe && (cat pipe >through.json &) && " FABRIC_BINARY_DIR "/bin/fabric plan job.yaml -o pipe >out && test -p pipe";
+  const std::string line = "cd " + folder.path().string() +
+                           " && mkfifo pipe && (cat pipe >through.json &) && " FABRIC_BINARY_DIR
+                           "/bin/fabric plan job.yaml -o pipe >out && test -p pipe";
   BOOST_TEST(std::system(line.c_str()) == 0);
   BOOST_TEST(folder.read("out").size() > 0u);
   for (int i = 0; i < 100 && folder.read("through.json").size() < 1000; ++i) usleep(20'000);
@@ -472,7 +478,8 @@ BOOST_AUTO_TEST_CASE(a_living_run_is_refused) {
   }
   BOOST_TEST(contains(run.err, "FAB6005"), run.err);
   folder.write("go", "");
-  const std::string wait = "for i in $(seq 200); do grep -q '\"failed\"' " + folder.path().string() + "/runs/first/latest/status.json && exit 0; sleep 0.05; done; exit 1";
+  const std::string wait = "for i in $(seq 200); do grep -q '\"failed\"' " + folder.path().string() +
+                           "/runs/first/latest/status.json && exit 0; sleep 0.05; done; exit 1";
   BOOST_TEST(std::system(wait.c_str()) == 0);
 }
 

@@ -65,7 +65,8 @@ BOOST_AUTO_TEST_CASE(an_error_shows_its_place_and_the_way_out) {
              " 3 | precison: 16-mixed\n"
              "   | ^^^^^^^^ no such field\n"
              "   = help: did you mean `precision`?\n"
-             "\n" + one_error);
+             "\n" +
+                 one_error);
 }
 
 BOOST_AUTO_TEST_CASE(notes_stand_with_their_own_place_or_without_one) {
@@ -86,7 +87,8 @@ BOOST_AUTO_TEST_CASE(notes_stand_with_their_own_place_or_without_one) {
              "  1 | seed: 1\n"
              "    | ----\n"
              "    = note: a key has one value\n"
-             "\n" + one_error);
+             "\n" +
+                 one_error);
 }
 
 BOOST_AUTO_TEST_CASE(an_option_is_shown_as_it_was_typed) {
@@ -99,7 +101,8 @@ BOOST_AUTO_TEST_CASE(an_option_is_shown_as_it_was_typed) {
              "   |\n"
              "   | --set devices=x\n"
              "   |               ^\n"
-             "\n" + one_error);
+             "\n" +
+                 one_error);
 }
 
 BOOST_AUTO_TEST_CASE(a_computed_value_has_a_file_and_a_path) {
@@ -122,7 +125,8 @@ BOOST_AUTO_TEST_CASE(what_was_not_written_is_shown_at_the_nearest_key) {
              "   |\n"
              " 2 | stop:\n"
              "   | ^^^^\n"
-             "\n" + one_error);
+             "\n" +
+                 one_error);
 }
 
 BOOST_AUTO_TEST_CASE(a_path_is_looked_up_at_its_key_or_its_value) {
@@ -144,7 +148,8 @@ BOOST_AUTO_TEST_CASE(tabs_and_wide_characters_move_the_caret) {
              "   |\n"
              " 1 | name:    \"\u65e5\u672c\"    bad\n"
              "   |                    ^^^\n"
-             "\n" + one_error);
+             "\n" +
+                 one_error);
   Report wide;
   const auto g = wide.file("job.yaml", "name: \u65e5\u672c\u8a9e\n");
   wide.add(wide.span(g, "\u65e5\u672c\u8a9e"));
@@ -161,7 +166,8 @@ BOOST_AUTO_TEST_CASE(hostile_text_is_shown_and_pointed_at_as_escapes) {
              "   |\n"
              " 1 | name: a\\x1b[31mb\n"
              "   |        ^^^^^^^^\n"
-             "\n" + one_error);
+             "\n" +
+                 one_error);
 }
 
 BOOST_AUTO_TEST_CASE(a_long_line_is_cut_around_the_caret) {
@@ -264,11 +270,12 @@ BOOST_AUTO_TEST_CASE(the_json_form_says_the_same) {
   d.help = "do not";
   d.notes.push_back({"key", r.span(f, "na")});
   d.fix = Fix{r.span(f, "x"), "y"};
-  BOOST_TEST(r.json() ==
-             "{\"diagnostics\":[{\"code\":\"FAB2001\",\"column\":10,\"end_column\":11,\"end_line\":2,\"file\":\"job.yaml\","
-             "\"fix\":{\"file\":\"job.yaml\",\"length\":1,\"offset\":21,\"replacement\":\"y\"},\"help\":\"do not\",\"label\":\"here\",\"line\":2,"
-             "\"message\":\"something is wrong\",\"notes\":[{\"column\":1,\"end_column\":3,\"end_line\":2,\"file\":\"job.yaml\",\"line\":2,"
-             "\"message\":\"key\",\"path\":null}],\"path\":null,\"severity\":\"error\"}]}");
+  BOOST_TEST(
+      r.json() ==
+      "{\"diagnostics\":[{\"code\":\"FAB2001\",\"column\":10,\"end_column\":11,\"end_line\":2,\"file\":\"job.yaml\","
+      "\"fix\":{\"file\":\"job.yaml\",\"length\":1,\"offset\":21,\"replacement\":\"y\"},\"help\":\"do not\",\"label\":\"here\",\"line\":2,"
+      "\"message\":\"something is wrong\",\"notes\":[{\"column\":1,\"end_column\":3,\"end_line\":2,\"file\":\"job.yaml\",\"line\":2,"
+      "\"message\":\"key\",\"path\":null}],\"path\":null,\"severity\":\"error\"}]}");
 }
 
 BOOST_AUTO_TEST_CASE(the_json_form_of_a_computed_value_has_no_line) {
@@ -276,9 +283,10 @@ BOOST_AUTO_TEST_CASE(the_json_form_of_a_computed_value_has_no_line) {
   const auto f = r.file("job.jsonnet", "{}");
   r.origins.set("seed", {std::nullopt, {f, 0, 2}, true});
   r.add(Place(Path("seed"))).fix = Fix{Place(Path("seed")), "1"};
-  BOOST_TEST(r.json() ==
-             "{\"diagnostics\":[{\"code\":\"FAB2001\",\"column\":null,\"end_column\":null,\"end_line\":null,\"file\":\"job.jsonnet\",\"fix\":null,"
-             "\"help\":null,\"label\":null,\"line\":null,\"message\":\"something is wrong\",\"notes\":[],\"path\":\"seed\",\"severity\":\"error\"}]}");
+  BOOST_TEST(
+      r.json() ==
+      "{\"diagnostics\":[{\"code\":\"FAB2001\",\"column\":null,\"end_column\":null,\"end_line\":null,\"file\":\"job.jsonnet\",\"fix\":null,"
+      "\"help\":null,\"label\":null,\"line\":null,\"message\":\"something is wrong\",\"notes\":[],\"path\":\"seed\",\"severity\":\"error\"}]}");
 }
 
 }  // namespace

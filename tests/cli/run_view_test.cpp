@@ -56,7 +56,8 @@ BOOST_AUTO_TEST_CASE(what_an_event_says_is_not_said_twice) {
     view.on_line(0, 0, "info: of something else");
     view.finish();
     const std::string told = "[0:0] 2026-11-26T10:50:50.946 warning: events are lost\n[0:0] info: of something else\n";
-    BOOST_TEST(out.text() == (ranks == RunView::Ranks::program ? "[0:0] 2026-11-26T10:50:50.945 info: epoch 1: training loss 0.4115\n" + told : told));
+    BOOST_TEST(out.text() ==
+               (ranks == RunView::Ranks::program ? "[0:0] 2026-11-26T10:50:50.945 info: epoch 1: training loss 0.4115\n" + told : told));
   }
 }
 
@@ -145,7 +146,9 @@ struct Pipe {
   }
   Pipe(const Pipe&) = delete;
   Pipe& operator=(const Pipe&) = delete;
-  void close_writer() { if (ends[1] >= 0) close(std::exchange(ends[1], -1)); }
+  void close_writer() {
+    if (ends[1] >= 0) close(std::exchange(ends[1], -1));
+  }
   std::string read_all() const {
     std::string all;
     char buffer[1 << 14];
@@ -176,7 +179,8 @@ BOOST_AUTO_TEST_CASE(a_reader_that_does_not_read_holds_up_nobody) {
   const std::size_t shown = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) - 2;
   BOOST_TEST(shown > 1000u);
   BOOST_TEST(shown < lines);
-  const std::string note = "[" + grouped(static_cast<double>(lines - shown)) + " lines are not shown, this output is read too slowly; the run's folder has them]\n";
+  const std::string note = "[" + grouped(static_cast<double>(lines - shown)) +
+                           " lines are not shown, this output is read too slowly; the run's folder has them]\n";
   BOOST_TEST(text.ends_with(note), text.substr(text.size() - 200));
   BOOST_TEST(bar.text().find("step 0/20") != std::string::npos);
 }
@@ -207,7 +211,8 @@ BOOST_AUTO_TEST_CASE(an_output_that_cannot_be_written_is_told_once_and_ends_noth
   view.on_line(0, 0, "hello");
   view.finish();
   close(full.fd);
-  BOOST_TEST(err.text() == "warning: cannot write to standard output: No space left on device; the run goes on, and its folder has everything\n");
+  BOOST_TEST(err.text() ==
+             "warning: cannot write to standard output: No space left on device; the run goes on, and its folder has everything\n");
 }
 
 BOOST_AUTO_TEST_CASE(numbers_in_words) {

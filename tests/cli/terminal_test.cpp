@@ -40,11 +40,11 @@ BOOST_AUTO_TEST_CASE(hostile_text_becomes_visible_escapes) {
       {"\ufeffx", "\\ufeffx"},
       {"\U000e0041", "\\ue0041"},
       {"\xff\xfe", "\\xff\\xfe"},
-      {"\xc0\xaf", "\\xc0\\xaf"},                  // overlong /
-      {"\xe0\x80\xaf", "\\xe0\\x80\\xaf"},         // overlong /
-      {"\xed\xa0\x80", "\\xed\\xa0\\x80"},         // a surrogate
+      {"\xc0\xaf", "\\xc0\\xaf"},                    // overlong /
+      {"\xe0\x80\xaf", "\\xe0\\x80\\xaf"},           // overlong /
+      {"\xed\xa0\x80", "\\xed\\xa0\\x80"},           // a surrogate
       {"\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"},  // beyond U+10FFFF
-      {"\xc3", "\\xc3"},                           // cut short
+      {"\xc3", "\\xc3"},                             // cut short
       {"\xe6\x97z", "\\xe6\\x97z"},
       {"na\u00efve \u65e5\u672c \U0001f680", "na\u00efve \u65e5\u672c \U0001f680"},
       {"\u200d joins", "\u200d joins"},
@@ -70,8 +70,8 @@ BOOST_AUTO_TEST_SUITE(widths)
 
 BOOST_AUTO_TEST_CASE(display_width_counts_columns) {
   const std::pair<std::string_view, std::size_t> cases[] = {
-      {"", 0},  {"abc", 3}, {"na\u00efve", 5}, {"\u65e5\u672c", 4}, {"e\u0301", 1}, {"\U0001f680", 2}, {"\uff21", 2}, {"\uac00", 2},
-      {"\x1b[1;31mred\x1b[0m", 3}, {"\u2501\u2501", 2}, {"\xff", 1},
+      {"", 0},       {"abc", 3},    {"na\u00efve", 5},           {"\u65e5\u672c", 4}, {"e\u0301", 1}, {"\U0001f680", 2},
+      {"\uff21", 2}, {"\uac00", 2}, {"\x1b[1;31mred\x1b[0m", 3}, {"\u2501\u2501", 2}, {"\xff", 1},
   };
   for (const auto& [text, width] : cases) BOOST_TEST(display_width(text) == width, text << " is " << display_width(text) << " wide");
 }
@@ -90,7 +90,8 @@ BOOST_AUTO_TEST_CASE(wrapped_breaks_at_spaces) {
 }
 
 BOOST_AUTO_TEST_CASE(a_table_aligns_its_columns_and_wraps_the_last) {
-  BOOST_TEST(table({{"a", "\u65e5\u672c", "first"}, {"long", "x", "second"}}, 2, 80) == "  a     \u65e5\u672c  first\n  long  x     second\n");
+  BOOST_TEST(table({{"a", "\u65e5\u672c", "first"}, {"long", "x", "second"}}, 2, 80) ==
+             "  a     \u65e5\u672c  first\n  long  x     second\n");
   BOOST_TEST(table({{"k", "one two three four five six"}}, 0, 23) == "k  one two three four\n   five six\n");
   BOOST_TEST(table({{"n", "x"}, {"10", "200"}}, 0, 80, {0, 1}) == " n    x\n10  200\n");
 }

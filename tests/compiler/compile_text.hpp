@@ -36,8 +36,12 @@ inline Hardware machine(std::int64_t cpus, std::int64_t gpus = 0, std::int64_t m
   host.cpus_online = cpus;
   host.memory_bytes = std::int64_t{64} << 30;
   for (std::int64_t i = 0; i < gpus; ++i)
-    host.gpus.push_back({.index = i, .name = "GPU", .uuid = "GPU-" + std::to_string(i), .memory_bytes = std::int64_t{80} << 30,
-                         .compute_major = major, .compute_minor = 0});
+    host.gpus.push_back({.index = i,
+                         .name = "GPU",
+                         .uuid = "GPU-" + std::to_string(i),
+                         .memory_bytes = std::int64_t{80} << 30,
+                         .compute_major = major,
+                         .compute_minor = 0});
   return Hardware{1, "made up", {{1, host}}};
 }
 

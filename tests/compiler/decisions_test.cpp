@@ -67,7 +67,8 @@ void for_each_mutation(Value& root, Value& at, const std::string& path, const st
         longer.as_array().push_back(saved.as_array().back());
         with(std::move(longer), " longer");
       }
-      for (std::size_t i = 0; i < saved.as_array().size(); ++i) for_each_mutation(root, at.as_array()[i], path + '[' + std::to_string(i) + ']', visit);
+      for (std::size_t i = 0; i < saved.as_array().size(); ++i)
+        for_each_mutation(root, at.as_array()[i], path + '[' + std::to_string(i) + ']', visit);
       break;
     case Value::Kind::object:
       for (std::size_t i = 0; i < saved.as_object().size(); ++i)
@@ -90,9 +91,9 @@ int compare(const Resolution& before, const Resolution& after, const std::string
     ++compared;
     const bool inputs_changed = d.inputs != other->inputs;
     const bool answer_changed = !(d.value == other->value) || d.because != other->because;
-    BOOST_CHECK_MESSAGE(inputs_changed == answer_changed, what << ": " << d.field << ": inputs " << (inputs_changed ? "changed" : "did not change")
-                                                               << " but the answer " << (answer_changed ? "did: " : "did not: ") << d.because << " -> "
-                                                               << other->because);
+    BOOST_CHECK_MESSAGE(inputs_changed == answer_changed,
+                        what << ": " << d.field << ": inputs " << (inputs_changed ? "changed" : "did not change") << " but the answer "
+                             << (answer_changed ? "did: " : "did not: ") << d.because << " -> " << other->because);
   }
   return compared;
 }
@@ -158,9 +159,9 @@ BOOST_AUTO_TEST_CASE(what_auto_becomes) {
     std::int64_t devices, threads;
   };
   const Row rows[] = {
-      {2, 0, 0, "cpu", "single", "32-true", "gloo", 1, 2},  {64, 0, 0, "cpu", "single", "32-true", "gloo", 1, 64},
+      {2, 0, 0, "cpu", "single", "32-true", "gloo", 1, 2},       {64, 0, 0, "cpu", "single", "32-true", "gloo", 1, 64},
       {16, 1, 9, "cuda", "single", "bf16-mixed", "nccl", 1, 16}, {16, 4, 8, "cuda", "ddp", "bf16-mixed", "nccl", 4, 4},
-      {8, 4, 7, "cuda", "ddp", "32-true", "nccl", 4, 2},    {2, 8, 9, "cuda", "ddp", "bf16-mixed", "nccl", 8, 1},
+      {8, 4, 7, "cuda", "ddp", "32-true", "nccl", 4, 2},         {2, 8, 9, "cuda", "ddp", "bf16-mixed", "nccl", 8, 1},
   };
   for (const Row& row : rows) {
     Diagnostics diagnostics;
@@ -213,7 +214,10 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_had_is_refused) {
   };
   const Row rows[] = {
       {[](JobSpec& j) { j.devices = Devices{.count = 5}; }, "FAB4004"},
-      {[](JobSpec& j) { j.devices = Devices{.count = 2, .ids = {0, 9}}; }, "FAB4001"},
+      {[](JobSpec& j) {
+         j.devices = Devices{.count = 2, .ids = {0, 9}};
+       },
+       "FAB4001"},
       {[](JobSpec& j) { j.precision = Precision::bf16_mixed; }, "FAB4006"},
       {[](JobSpec& j) { j.strategy = Strategy::single; }, "FAB4005"},
       {[](JobSpec& j) { j.process_group.backend = GroupBackend::gloo; }, "FAB4007"},

@@ -21,8 +21,8 @@ BOOST_AUTO_TEST_CASE(defaults_lie_below_the_file) {
 }
 
 BOOST_AUTO_TEST_CASE(profiles_in_their_order_and_then_set) {
-  const std::string text = test::train_job +
-                           "profiles:\n  small: {seed: 1, train: {model: mlp, batch_size: 32}}\n  other: {seed: 2, env: {A: x}}\n";
+  const std::string text =
+      test::train_job + "profiles:\n  small: {seed: 1, train: {model: mlp, batch_size: 32}}\n  other: {seed: 2, env: {A: x}}\n";
   Compilation c = compile_yaml(text, {.profiles = {"small", "other"}, .sets = {"train.batch_size=64"}});
   BOOST_REQUIRE_EQUAL(codes(c), "");
   BOOST_CHECK(c.plan->job.train->model.name == ModelName::mlp);
@@ -86,7 +86,8 @@ BOOST_AUTO_TEST_CASE(unused_profiles_are_judged_too) {
 }
 
 BOOST_AUTO_TEST_CASE(bad_options) {
-  for (const auto& [set, code] : {std::pair{"seed", "FAB2021"}, {"=1", "FAB2021"}, {"a..b=1", "FAB2021"}, {"program.command[0]=x", "FAB2022"}}) {
+  for (const auto& [set, code] :
+       {std::pair{"seed", "FAB2021"}, {"=1", "FAB2021"}, {"a..b=1", "FAB2021"}, {"program.command[0]=x", "FAB2022"}}) {
     const Compilation c = compile_yaml(test::train_job, {.sets = {set}});
     BOOST_CHECK_EQUAL(codes(c), code);
   }

@@ -53,9 +53,9 @@ BOOST_AUTO_TEST_CASE(ranks_get_the_variables_of_torchrun) {
   const Compilation c = compile_yaml("fabric: 1\naccelerator: cpu\ndevices: 2\nprogram: [train, \"$HOME\", \"a b\"]\nenv: {MINE: \"1\"}\n");
   BOOST_REQUIRE_EQUAL(codes(c), "");
   const RankTemplate& rank = c.plan->groups[0].rank;
-  for (const char* name : {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "GROUP_WORLD_SIZE", "ROLE_RANK", "ROLE_WORLD_SIZE",
-                           "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT", "TORCHELASTIC_MAX_RESTARTS",
-                           "OMP_NUM_THREADS", "FABRIC_EVENTS", "FABRIC_STOP_FILE", "MINE"})
+  for (const char* name : {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "GROUP_WORLD_SIZE", "ROLE_RANK",
+                           "ROLE_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT",
+                           "TORCHELASTIC_MAX_RESTARTS", "OMP_NUM_THREADS", "FABRIC_EVENTS", "FABRIC_STOP_FILE", "MINE"})
     BOOST_CHECK_MESSAGE(rank.env.contains(name), name << " is missing");
   // torchrun sets it and then must host the store; rank 0 hosts ours.
   BOOST_CHECK(!rank.env.contains("TORCHELASTIC_USE_AGENT_STORE"));

@@ -69,7 +69,8 @@ BOOST_AUTO_TEST_CASE(two_ranks_train_and_leave_everything_that_the_plan_names) {
   const Finished done = run({fabric_program, "apply", configs + "/fashion_mnist.yaml", "--profile", "quick"}, folder.path());
   BOOST_REQUIRE_MESSAGE(done.code == 0, done.output);
   const std::string at = latest(folder, "fashion-mnist");
-  for (const char* file : {"plan.json", "status.json", "events.jsonl", "metrics.csv", "metrics.jsonl", "nodes/0/rank-0.log", "nodes/0/rank-1.log"})
+  for (const char* file :
+       {"plan.json", "status.json", "events.jsonl", "metrics.csv", "metrics.jsonl", "nodes/0/rank-0.log", "nodes/0/rank-1.log"})
     BOOST_CHECK_MESSAGE(fs::exists(at + '/' + file), file << " is missing");
   BOOST_CHECK_EQUAL(verify_safetensors(newest_checkpoint(at)), "");
   BOOST_CHECK_EQUAL(count_events(at, "finished"), 1);
@@ -82,15 +83,18 @@ BOOST_AUTO_TEST_CASE(two_ranks_train_and_leave_everything_that_the_plan_names) {
 
 BOOST_AUTO_TEST_CASE(stopped_and_resumed_reaches_the_same_weights_bit_for_bit) {
   TemporaryFolder whole, parts;
-  const std::vector<std::string> job = {fabric_program, "apply", configs + "/fashion_mnist.yaml", "--profile", "quick", "--set", "train.steps=150",
-                                        "--set", "checkpoint.every=1000 steps"};
+  const std::vector<std::string> job = {fabric_program,    "apply", configs + "/fashion_mnist.yaml", "--profile", "quick", "--set",
+                                        "train.steps=150", "--set", "checkpoint.every=1000 steps"};
   const Finished never_stopped = run(job, whole.path());
   BOOST_REQUIRE_MESSAGE(never_stopped.code == 0, never_stopped.output);
 
   {
     RunningProgram program(job, parts.path());
     const bool under_way = eventually(
-        [&] { return fs::exists(parts.path() + "/runs/fashion-mnist/latest/events.jsonl") && count_events(latest(parts, "fashion-mnist"), "first_step") > 0; },
+        [&] {
+          return fs::exists(parts.path() + "/runs/fashion-mnist/latest/events.jsonl") &&
+                 count_events(latest(parts, "fashion-mnist"), "first_step") > 0;
+        },
         seconds(60));
     BOOST_REQUIRE_MESSAGE(under_way, program.output());
     program.signal(SIGINT);

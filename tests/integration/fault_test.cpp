@@ -45,17 +45,23 @@ void fault(const std::string& who, int expected_code, const std::string& named) 
   TemporaryFolder folder;
   RunningProgram program({fabric_program, "apply", configs + "/fashion_mnist.yaml", "--set", "train.epochs=50"}, folder.path());
   const std::string run = folder.path() + "/runs/fashion-mnist/latest";
-  BOOST_REQUIRE_MESSAGE(eventually([&] { return read_text(run + "/events.jsonl").find("\"first_step\"") != std::string::npos; }, seconds(60)),
-                        program.output());
+  BOOST_REQUIRE_MESSAGE(
+      eventually([&] { return read_text(run + "/events.jsonl").find("\"first_step\"") != std::string::npos; }, seconds(60)),
+      program.output());
   const Tree tree = look_at(program);
   BOOST_REQUIRE_EQUAL(tree.ranks.size(), 2u);
   BOOST_REQUIRE_EQUAL(tree.wardens.size(), 2u);
-  const pid_t victim = who == "rank" ? tree.ranks[1] : who == "keeper" ? tree.wardens[0] : who == "agent" ? tree.wardens[1] : tree.controller;
+  const pid_t victim = who == "rank"     ? tree.ranks[1]
+                       : who == "keeper" ? tree.wardens[0]
+                       : who == "agent"  ? tree.wardens[1]
+                                         : tree.controller;
   kill(victim, SIGKILL);
-  const bool gone = eventually([&] {
-    program.wait(seconds(0));
-    return program.marked().empty();
-  }, seconds(3));
+  const bool gone = eventually(
+      [&] {
+        program.wait(seconds(0));
+        return program.marked().empty();
+      },
+      seconds(3));
   BOOST_CHECK_MESSAGE(gone, who << " killed: " << program.marked().size() << " processes are left after 3 s");
   const auto code = program.wait(seconds(10));
   BOOST_REQUIRE(code);

@@ -57,7 +57,9 @@ BOOST_AUTO_TEST_CASE(a_data_file_that_is_cut_off) {
 BOOST_AUTO_TEST_CASE(a_damaged_checkpoint_is_skipped_and_the_one_before_it_taken) {
   TemporaryFolder folder;
   const std::string latest = folder.path() + "/runs/fashion-mnist/latest";
-  RunningProgram program({fabric_program, "apply", job, "--profile", "quick", "--set", "train.steps=3000", "--set", "checkpoint.every=20 steps"}, folder.path());
+  RunningProgram program(
+      {fabric_program, "apply", job, "--profile", "quick", "--set", "train.steps=3000", "--set", "checkpoint.every=20 steps"},
+      folder.path());
   BOOST_REQUIRE_MESSAGE(eventually([&] { return checkpoints_of(latest).size() >= 2; }, seconds(60)), program.output());
   program.signal(SIGINT);
   BOOST_REQUIRE_MESSAGE(program.wait(seconds(40)) == 130, program.output());
@@ -72,8 +74,10 @@ BOOST_AUTO_TEST_CASE(a_damaged_checkpoint_is_skipped_and_the_one_before_it_taken
   // The steps that are left would take a minute: it is enough to see where they begin.
   RunningProgram resumed({fabric_program, "resume", latest}, folder.path());
   const std::string before = fs::path(saved[0]).filename().string();
-  BOOST_CHECK_MESSAGE(eventually([&] { return contains(read_text(latest + "/events.jsonl"), before + "\""); }, seconds(30)), resumed.output());
-  BOOST_CHECK_MESSAGE(eventually([&] { return contains(resumed.output(), fs::path(saved[1]).filename().string()); }, seconds(5)), resumed.output());
+  BOOST_CHECK_MESSAGE(eventually([&] { return contains(read_text(latest + "/events.jsonl"), before + "\""); }, seconds(30)),
+                      resumed.output());
+  BOOST_CHECK_MESSAGE(eventually([&] { return contains(resumed.output(), fs::path(saved[1]).filename().string()); }, seconds(5)),
+                      resumed.output());
   resumed.signal(SIGINT);
   BOOST_CHECK_MESSAGE(resumed.wait(seconds(40)) == 130, resumed.output());
 }
@@ -85,10 +89,10 @@ BOOST_AUTO_TEST_CASE(a_full_disk_leaves_the_earlier_checkpoint) {
   }
   TemporaryFolder folder;
   // A checkpoint has 5 MB: the first fits, the second does not.
-  const Finished done = run_where_mounts_are_ours(
-      "mkdir disk kept; mount -t tmpfs -o size=8m none disk; cd disk; code=0; " + fabric_program + " apply " + job +
-          " --profile quick --set 'checkpoint.every=10 steps' || code=$?; cp -r runs ../kept; exit $code",
-      folder.path());
+  const Finished done =
+      run_where_mounts_are_ours("mkdir disk kept; mount -t tmpfs -o size=8m none disk; cd disk; code=0; " + fabric_program + " apply " +
+                                    job + " --profile quick --set 'checkpoint.every=10 steps' || code=$?; cp -r runs ../kept; exit $code",
+                                folder.path());
   BOOST_CHECK_EQUAL(done.code, 1);
   BOOST_CHECK_MESSAGE(contains(done.output, "No space left on device"), done.output);
   BOOST_CHECK_MESSAGE(contains(done.output, "earlier checkpoints are intact"), done.output);

@@ -70,10 +70,14 @@ RankTemplate echo() {
 }
 
 BOOST_AUTO_TEST_CASE(inherited_variables_pass_except_those_of_other_launchers) {
-  const BoundRank bound = bind_rank(echo(), place(), {"HOME=/root", "RANK=9", "RANKS=9", "LT_DEVICES=4", "LT=1", "FABRIC_ATTEMPT=8", "SLURM_STEP_ID=0", "SLURM_JOB_ID=1", "EMPTY=", "EQUAL=a=b"});
+  const BoundRank bound = bind_rank(echo(), place(),
+                                    {"HOME=/root", "RANK=9", "RANKS=9", "LT_DEVICES=4", "LT=1", "FABRIC_ATTEMPT=8", "SLURM_STEP_ID=0",
+                                     "SLURM_JOB_ID=1", "EMPTY=", "EQUAL=a=b"});
+  // clang-format off
   const std::vector<std::string> expected = {"CUDA_VISIBLE_DEVICES=2,0", "EMPTY=", "EQUAL=a=b", "FABRIC_PLAN=/run/plan.json",
                                              "FABRIC_RESUME_FROM=/run/checkpoints/step-9.safetensors", "FABRIC_STORE_FD=3", "HOME=/root", "LT=1",
                                              "RANK=5", "RANKS=9", "SLURM_JOB_ID=1"};
+  // clang-format on
   BOOST_TEST(bound.env == expected, boost::test_tools::per_element());
   const std::vector<std::string> argv = {"echo", "5", "$HOME; rm -rf \"x\""};
   BOOST_TEST(bound.argv == argv, boost::test_tools::per_element());
@@ -118,7 +122,8 @@ BOOST_AUTO_TEST_CASE(a_variable_given_twice_is_the_first) {
 
 BOOST_AUTO_TEST_CASE(scrubbing_is_reported_by_name) {
   const std::vector<std::string> expected = {"FABRIC_ATTEMPT", "LT_DEVICES", "RANK"};
-  BOOST_TEST(scrubbed_names(echo(), {"RANK=9", "HOME=/", "LT_DEVICES=4", "FABRIC_ATTEMPT=8"}) == expected, boost::test_tools::per_element());
+  BOOST_TEST(scrubbed_names(echo(), {"RANK=9", "HOME=/", "LT_DEVICES=4", "FABRIC_ATTEMPT=8"}) == expected,
+             boost::test_tools::per_element());
 }
 
 BOOST_AUTO_TEST_CASE(who_uses_a_placeholder) {

@@ -33,7 +33,8 @@ const std::string nonce = "0123456789abcdef";
 
 std::vector<std::string> conversations() {
   std::vector<std::string> names;
-  for (const fs::directory_entry& entry : fs::directory_iterator(FABRIC_SOURCE_DIR "/tests/launch_backends/conversations")) names.push_back(entry.path().stem());
+  for (const fs::directory_entry& entry : fs::directory_iterator(FABRIC_SOURCE_DIR "/tests/launch_backends/conversations"))
+    names.push_back(entry.path().stem());
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -126,16 +127,19 @@ BOOST_DATA_TEST_CASE(an_agent_answers, conversations(), name) {
         const std::optional<std::string> answer = agent.read(std::chrono::seconds(10));
         actual += "< " + (answer ? without_names(*answer, folder) : "nothing") + '\n';
       } else if (mark == "= ") {
-        while (const std::optional<std::string> more = agent.read(std::chrono::seconds(10))) actual += "< " + without_names(*more, folder) + '\n';
+        while (const std::optional<std::string> more = agent.read(std::chrono::seconds(10)))
+          actual += "< " + without_names(*more, folder) + '\n';
         actual += "= " + std::to_string(agent.end()) + '\n';
       } else {
         actual += line + '\n';
       }
       if (accept && mark[0] == '>')
-        while (const std::optional<std::string> more = agent.read(std::chrono::milliseconds(400))) actual += "< " + without_names(*more, folder) + '\n';
+        while (const std::optional<std::string> more = agent.read(std::chrono::milliseconds(400)))
+          actual += "< " + without_names(*more, folder) + '\n';
     }
     if (accept) {
-      while (const std::optional<std::string> more = agent.read(std::chrono::seconds(10))) actual += "< " + without_names(*more, folder) + '\n';
+      while (const std::optional<std::string> more = agent.read(std::chrono::seconds(10)))
+        actual += "< " + without_names(*more, folder) + '\n';
       actual += "= " + std::to_string(agent.end()) + '\n';
     }
   }

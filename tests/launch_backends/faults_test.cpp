@@ -66,8 +66,12 @@ const RankFault rank_faults[] = {
     {"each has left a daemon", {"daemon,sleep", "daemon,exit:3"}, {3, "failed", "rank 1 exited with code 3"}},
     {"a daemon is left at a good end", {"daemon,exit:0"}, {0, "finished", ""}},
     {"the other answers TERM with 0", {"orderly,sleep", "ms:50,exit:3"}, {3, "failed", "rank 1 exited with code 3"}},
-    {"a victim ends before its culprit", {"await-ready:1,communication,exit:1", "deaf,ready,ms:50,segfault"}, {139, "failed", "rank 1 was killed by signal 11"}},
-    {"only a failure of communication", {"communication,exit:1", "exit:0"}, {1, "failed", "rank 0 exited with code 1: connection closed by peer"}},
+    {"a victim ends before its culprit",
+     {"await-ready:1,communication,exit:1", "deaf,ready,ms:50,segfault"},
+     {139, "failed", "rank 1 was killed by signal 11"}},
+    {"only a failure of communication",
+     {"communication,exit:1", "exit:0"},
+     {1, "failed", "rank 0 exited with code 1: connection closed by peer"}},
     {"many ranks", {"sleep", "sleep", "sleep", "exit:7", "sleep", "sleep"}, {7, "failed", "rank 3 exited with code 7"}},
 };
 
@@ -204,7 +208,8 @@ BOOST_AUTO_TEST_CASE(ctrl_c_ends_the_wait_for_an_earlier_attempt) {
   bool said = false;
   for (const Event& event : finished.observed) {
     const Value* message = event.detail.find("message");
-    said |= event.kind == "note" && message && message->as_string().find("earlier attempt of this run are still on node 0") != std::string::npos;
+    said |= event.kind == "note" && message &&
+            message->as_string().find("earlier attempt of this run are still on node 0") != std::string::npos;
   }
   BOOST_TEST(said);
 }

@@ -75,7 +75,12 @@ BOOST_AUTO_TEST_CASE(a_program_that_runs_too_long_is_killed_with_its_children) {
   BOOST_TEST((result.status == ExitStatus{true, 9}));
   BOOST_TEST((Clock::now() - begun < 3s));
   const pid_t child = static_cast<pid_t>(std::stoi(result.output));
-  BOOST_TEST(wait_until([&] { const auto entry = process_entry(child); return !entry || entry->ended; }, 3));
+  BOOST_TEST(wait_until(
+      [&] {
+        const auto entry = process_entry(child);
+        return !entry || entry->ended;
+      },
+      3));
 }
 
 BOOST_AUTO_TEST_CASE(a_program_that_says_too_much_is_killed) {
@@ -219,7 +224,12 @@ BOOST_AUTO_TEST_CASE(the_parents_death_reaches_the_child) {
   BOOST_TEST(read(pipe.first.get(), &child, sizeof child) == static_cast<ssize_t>(sizeof child));
   kill(parent, SIGKILL);
   wait_for(parent);
-  BOOST_TEST(wait_until([&] { const auto entry = process_entry(child); return !entry || entry->ended; }, 3));
+  BOOST_TEST(wait_until(
+      [&] {
+        const auto entry = process_entry(child);
+        return !entry || entry->ended;
+      },
+      3));
 }
 
 BOOST_AUTO_TEST_CASE(signals_by_name) {

@@ -35,10 +35,12 @@ BOOST_AUTO_TEST_CASE(a_short_message_is_one_frame) {
 }
 
 // Texts whose JSON grows most when it is quoted, and sizes around the limit.
+// clang-format off
 const std::string texts[] = {std::string(100, 'a'),        std::string(5000, 'a'),           std::string(3000, '"'),  std::string(3000, '\\'),
                              std::string(2000, '\x01'),    std::string(1000, '\n') + "end",  std::string(40000, '\0'), "",
                              [] { std::string s; for (int i = 0; i < 1500; ++i) s += "\xE2\x82\xAC"; return s; }(),
                              [] { std::string s; for (int i = 0; i < 900; ++i) s += "\xF0\x9F\x98\x80\""; return s; }()};
+// clang-format on
 
 BOOST_AUTO_TEST_CASE(every_text_arrives_in_frames_of_limited_size) {
   for (const std::string& text : texts) {
@@ -74,7 +76,8 @@ BOOST_AUTO_TEST_CASE(all_lengths_around_the_limit) {
 BOOST_AUTO_TEST_CASE(noise_before_the_first_frame_is_kept_apart) {
   FrameWriter writer("agent-0", 0);
   FrameReader reader("n", 0);
-  reader.feed("Welcome to the cluster\nmodule: loading cuda\xff\n{\"json\":true}\n{\"from\":\"agent-0\",\"generation\":0,\"message\":{\"nonce\":\"other\"},\"sequence\":0}\n");
+  reader.feed(
+      "Welcome to the cluster\nmodule: loading cuda\xff\n{\"json\":true}\n{\"from\":\"agent-0\",\"generation\":0,\"message\":{\"nonce\":\"other\"},\"sequence\":0}\n");
   BOOST_TEST(!reader.next());
   BOOST_TEST(!reader.greeted());
   reader.feed(joined(writer.frames(hello())));
@@ -116,7 +119,8 @@ const Wrong wrongs[] = {
     {"{\"from\":\"agent-0\",\"generation\":0,\"message\":{},\"sequence\":1.0}", "no frame"},
     {"{\"from\":\"agent-1\",\"generation\":0,\"message\":{},\"sequence\":0}", "a first message without the nonce"},
     {"{\"from\":\"agent-1\",\"generation\":0,\"message\":{\"nonce\":\"m\"},\"sequence\":0}", "a first message without the nonce"},
-    {"{\"from\":\"agent-1\",\"generation\":0,\"message\":{\"nonce\":\"n\"},\"sequence\":4}", "frame 4 of agent-1 came where frame 0 was due"},
+    {"{\"from\":\"agent-1\",\"generation\":0,\"message\":{\"nonce\":\"n\"},\"sequence\":4}",
+     "frame 4 of agent-1 came where frame 0 was due"},
     {"{\"from\":\"agent-0\",\"generation\":0,\"message\":{\"text\":\"" + std::string(2000, 'x') + "\"},\"sequence\":1}", "no frame"},
     {"{\"from\":\"agent-0\",\"generation\":0,\"message\":{\"text\":\"cut o", "no frame"},
 };
@@ -197,9 +201,9 @@ const Bytes byte_rows[] = {
     {"\xE2\x82\xAC", "\xE2\x82\xAC"},
     {"\xF0\x9F\x98\x80", "\xF0\x9F\x98\x80"},
     {"a\xFFz", "a" MARK "z"},
-    {"\xC0\x80", MARK MARK},                // an overlong form
-    {"\xE0\x80\x80", MARK MARK MARK},       // another
-    {"\xED\xA0\x80", MARK MARK MARK},       // half of a surrogate pair
+    {"\xC0\x80", MARK MARK},                    // an overlong form
+    {"\xE0\x80\x80", MARK MARK MARK},           // another
+    {"\xED\xA0\x80", MARK MARK MARK},           // half of a surrogate pair
     {"\xF4\x90\x80\x80", MARK MARK MARK MARK},  // beyond U+10FFFF
     {"cut \xE2\x82", "cut " MARK MARK},
     {std::string("nul\0nul", 7), std::string("nul\0nul", 7)},

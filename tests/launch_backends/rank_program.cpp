@@ -70,22 +70,28 @@ void act(const std::string& action) {
   else if (verb == "event") event("{\"kind\":\"" + rest + "\",\"step\":3}");
   else if (verb == "cut-event") std::ofstream(variable("FABRIC_EVENTS"), std::ios::app) << "{\"kind\":\"" << rest << "\"}" << std::flush;
   else if (verb == "half-event") std::ofstream(variable("FABRIC_EVENTS"), std::ios::app) << "{\"kind\":\"" << rest << std::flush;
-  else if (verb == "steps") for (int i = 1; i <= std::stoi(rest); ++i) event("{\"kind\":\"step\",\"step\":" + std::to_string(i) + "}");
+  else if (verb == "steps")
+    for (int i = 1; i <= std::stoi(rest); ++i) event("{\"kind\":\"step\",\"step\":" + std::to_string(i) + "}");
   else if (verb == "garbage") event("this is no event");
   else if (verb == "forge") event("{\"kind\":\"rank_exited\",\"exit_code\":0}");
   else if (verb == "communication") event("{\"kind\":\"error\",\"class\":\"communication\",\"message\":\"connection closed by peer\"}");
-  else if (verb == "lines") for (int i = 0; i < std::stoi(rest); ++i) std::printf("line %d\n", i), std::fflush(stdout);
+  else if (verb == "lines")
+    for (int i = 0; i < std::stoi(rest); ++i) std::printf("line %d\n", i), std::fflush(stdout);
   else if (verb == "bytes") std::fwrite("a\xff\0\x1b[31mb\n", 1, 10, stdout), std::fflush(stdout);
   else if (verb == "env") std::cout << rest << '=' << variable(rest.c_str()) << std::endl;
-  else if (verb == "descriptors") for (int fd = 3; fd < 256; ++fd) { if (fcntl(fd, F_GETFD) >= 0) std::cout << "open " << fd << '\n'; }
+  else if (verb == "descriptors")
+    for (int fd = 3; fd < 256; ++fd) {
+      if (fcntl(fd, F_GETFD) >= 0) std::cout << "open " << fd << '\n';
+    }
   else if (verb == "accepts") {
     int listening = 0;
     socklen_t size = sizeof listening;
     getsockopt(std::atoi(variable("FABRIC_STORE_FD").c_str()), SOL_SOCKET, SO_ACCEPTCONN, &listening, &size);
     std::cout << "accepts " << listening << std::endl;
-  }
-  else if (verb == "await-ready") while (access((variable("FABRIC_RUN_DIR") + "/ready-" + rest).c_str(), F_OK) != 0) usleep(1000);
-  else if (verb == "await-stop-file") while (access(variable("FABRIC_STOP_FILE").c_str(), F_OK) != 0) usleep(5000);
+  } else if (verb == "await-ready")
+    while (access((variable("FABRIC_RUN_DIR") + "/ready-" + rest).c_str(), F_OK) != 0) usleep(1000);
+  else if (verb == "await-stop-file")
+    while (access(variable("FABRIC_STOP_FILE").c_str(), F_OK) != 0) usleep(5000);
   else std::cerr << "no action " << action << std::endl, _exit(99);
 }
 

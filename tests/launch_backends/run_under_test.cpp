@@ -114,7 +114,8 @@ Plan plan_of(const std::vector<std::string>& actions) {
   return plan;
 }
 
-RunUnderTest::RunUnderTest(const std::vector<std::string>& actions) : plan(plan_of(actions)), folder_(temporary_folder()), marker_("FAULT_MARKER=" + make_nonce()) {}
+RunUnderTest::RunUnderTest(const std::vector<std::string>& actions)
+    : plan(plan_of(actions)), folder_(temporary_folder()), marker_("FAULT_MARKER=" + make_nonce()) {}
 
 RunUnderTest::~RunUnderTest() {
   for (const ProcessEntry& process : left()) signal_process(process, SIGKILL);
@@ -130,7 +131,8 @@ RunUnderTest::~RunUnderTest() {
 void RunUnderTest::start() {
   if (controller_ > 0) waitpid(controller_, nullptr, 0);
   if (answer_ >= 0) close(answer_);
-  std::optional<RunDirectory> run = options.run_directory.empty() ? RunDirectory::create(folder_, plan.name, plan) : RunDirectory::open(directory());
+  std::optional<RunDirectory> run =
+      options.run_directory.empty() ? RunDirectory::create(folder_, plan.name, plan) : RunDirectory::open(directory());
   options.run_directory = run->path();
   if (!run->lock()) throw std::runtime_error("the run is alive");
   DescriptorPair pipe = make_pipe();

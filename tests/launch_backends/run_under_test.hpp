@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "launch_backends/launch_backend.hpp"
-#include "launch_backends/run_directory.hpp"
 #include "launch_backends/process_tree.hpp"
+#include "launch_backends/run_directory.hpp"
 
 namespace fabric::test {
 
@@ -36,9 +36,9 @@ class RunUnderTest {
   Plan plan;
   RunOptions options;
 
-  void start();                             // again once the controller was killed: in the same directory
-  void await_ready();                       // each rank has done `ready`
-  void fault() { fault_ = Clock::now(); }   // from now on time counts
+  void start();                            // again once the controller was killed: in the same directory
+  void await_ready();                      // each rank has done `ready`
+  void fault() { fault_ = Clock::now(); }  // from now on time counts
   FinishedRun finish();
   FinishedRun run();  // all of it, with the start as the fault
 

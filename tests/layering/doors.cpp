@@ -31,15 +31,13 @@ struct RowList {
 };
 
 const std::vector<RowList> row_lists = {
-    {"compiler/front_ends/", {"yaml", "jsonnet"}},
-    {"launch_backends/", {"local", "slurm", "ssh", "kubernetes"}},
-    {"runtime/strategies/", {}, {"strategy"}},
-    {"runtime/tasks/", {"image", "language", "scripted"}},
+    {"compiler/front_ends/", {"yaml", "jsonnet"}}, {"launch_backends/", {"local", "slurm", "ssh", "kubernetes"}},
+    {"runtime/strategies/", {}, {"strategy"}},     {"runtime/tasks/", {"image", "language", "scripted"}},
     {"cli/commands/", {}, {"commands"}},
 };
 
 struct ForeignDoor {
-  std::string_view header;             // how the include begins
+  std::string_view header;              // how the include begins
   std::vector<std::string_view> doors;  // how the paths that may include it begin
 };
 
@@ -74,8 +72,11 @@ struct CallDoor {
 
 const std::vector<CallDoor>& call_doors() {
   static const std::vector<CallDoor> doors = {
-      {std::regex(R"((^|[^\w.>])(v?fork|exec[vl]p?e?|fexecve|posix_spawnp?|popen|system)\s*\()"), "starts a process", {"launch_backends/process.cpp"}},
-      {std::regex(R"(std::(cout|cerr|clog)|(^|[^\w.>])(printf|fprintf|puts|fputs|putchar|perror)\s*\()"), "prints",
+      {std::regex(R"((^|[^\w.>])(v?fork|exec[vl]p?e?|fexecve|posix_spawnp?|popen|system)\s*\()"),
+       "starts a process",
+       {"launch_backends/process.cpp"}},
+      {std::regex(R"(std::(cout|cerr|clog)|(^|[^\w.>])(printf|fprintf|puts|fputs|putchar|perror)\s*\()"),
+       "prints",
        {"launch_backends/", "runtime/", "cli/"}},
   };
   return doors;
@@ -179,8 +180,8 @@ std::vector<std::string> rows_that_know_each_other(const std::vector<SourceFile>
         const auto row = row_of(file.path, list);
         const auto other = row_of(include.target, list);
         if (row && other && *row != *other)
-          broken.push_back(file.at(include.line) + ": " + std::string(*row) + " and " + std::string(*other) + " are rows of one list; neither includes " +
-                           "the other (" + include.target + ")");
+          broken.push_back(file.at(include.line) + ": " + std::string(*row) + " and " + std::string(*other) +
+                           " are rows of one list; neither includes " + "the other (" + include.target + ")");
       }
   return broken;
 }

@@ -14,8 +14,8 @@ const fs::path root = FABRIC_SOURCE_DIR;
 
 // Files that people write, by their path from the root. Recorded input and output of tests is as it is.
 std::vector<std::string> written_files() {
-  static const std::set<std::string> folders = {".ci",     "benchmarks", "cli",     "cmake",   "compiler", "configs",
-                                                "docs",    "launch_backends", "runtime", "schema", "scripts",  "tests"};
+  static const std::set<std::string> folders = {".ci",  "benchmarks",      "cli",     "cmake",  "compiler", "configs",
+                                                "docs", "launch_backends", "runtime", "schema", "scripts",  "tests"};
   static const std::set<std::string> recorded = {"golden", "machines", "pictures"};
   std::vector<std::string> files;
   for (const auto& entry : fs::directory_iterator(root))
@@ -49,7 +49,11 @@ BOOST_AUTO_TEST_CASE(no_source_is_too_long) {
 
 BOOST_AUTO_TEST_CASE(nothing_is_put_off) {
   // In two parts each, so that this file does not find itself.
-  const std::string words[] = {"TO" "DO", "FIX" "ME"};
+  const std::string words[] = {
+      "TO"
+      "DO",
+      "FIX"
+      "ME"};
   for (const auto& path : written_files()) {
     if (!is_text(root / path)) continue;
     for (int number = 1; const auto& line : read_lines(root / path)) {

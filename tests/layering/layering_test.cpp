@@ -155,9 +155,15 @@ BOOST_AUTO_TEST_CASE(every_floor_is_there) {
   for (const auto& floor : floors()) BOOST_TEST(!read_sources(FABRIC_SOURCE_DIR, {floor}).empty(), floor);
 }
 BOOST_AUTO_TEST_CASE(keeps_its_doors) { expect_none(broken_doors(read_sources(FABRIC_SOURCE_DIR, floors()))); }
-BOOST_AUTO_TEST_CASE(has_rows_that_do_not_know_each_other) { expect_none(rows_that_know_each_other(read_sources(FABRIC_SOURCE_DIR, floors()))); }
-BOOST_AUTO_TEST_CASE(keeps_foreign_headers_behind_one_door) { expect_none(foreign_headers_out_of_place(read_sources(FABRIC_SOURCE_DIR, floors()))); }
-BOOST_AUTO_TEST_CASE(starts_processes_and_prints_in_few_places) { expect_none(calls_out_of_place(read_sources(FABRIC_SOURCE_DIR, floors()))); }
+BOOST_AUTO_TEST_CASE(has_rows_that_do_not_know_each_other) {
+  expect_none(rows_that_know_each_other(read_sources(FABRIC_SOURCE_DIR, floors())));
+}
+BOOST_AUTO_TEST_CASE(keeps_foreign_headers_behind_one_door) {
+  expect_none(foreign_headers_out_of_place(read_sources(FABRIC_SOURCE_DIR, floors())));
+}
+BOOST_AUTO_TEST_CASE(starts_processes_and_prints_in_few_places) {
+  expect_none(calls_out_of_place(read_sources(FABRIC_SOURCE_DIR, floors())));
+}
 BOOST_AUTO_TEST_CASE(has_no_include_cycles) { expect_none(include_cycles(read_sources(FABRIC_SOURCE_DIR, floors()))); }
 
 BOOST_AUTO_TEST_CASE(lets_only_tests_of_the_runtime_include_it) {

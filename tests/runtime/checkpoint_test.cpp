@@ -204,7 +204,8 @@ BOOST_AUTO_TEST_CASE(damaged_ones_of_higher_steps_cost_no_good_one) {
   const test::TemporaryFolder folder;
   for (const std::int64_t step : {80, 90, 100, 940, 1000}) test::write_file(checkpoint_path(folder.path(), step), "x");
   keep_newest_checkpoints(checkpoint_path(folder.path(), 100), 2);
-  const std::vector<std::string> expected{"step-00000090.safetensors", "step-00000100.safetensors", "step-00000940.safetensors", "step-00001000.safetensors"};
+  const std::vector<std::string> expected{"step-00000090.safetensors", "step-00000100.safetensors", "step-00000940.safetensors",
+                                          "step-00001000.safetensors"};
   BOOST_TEST(names_in(folder.path()) == expected, boost::test_tools::per_element());
 }
 

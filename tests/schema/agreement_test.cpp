@@ -5,8 +5,8 @@
 #include <set>
 #include <sstream>
 
-#include <boost/test/unit_test.hpp>
 #include <re2/re2.h>
+#include <boost/test/unit_test.hpp>
 
 #include "schema/diagnostic_codes.hpp"
 #include "schema/job.hpp"
@@ -135,7 +135,8 @@ void from_schema(const Value& properties, const std::string& prefix, const std::
       }
     if (const Value* later = m.value.find("x-later"))
       for (const Value& word : later->as_array())
-        if (word.is_string()) BOOST_CHECK_MESSAGE(!fact.choices.contains(word.as_string()), path << ": " << word.as_string() << " is both now and later");
+        if (word.is_string())
+          BOOST_CHECK_MESSAGE(!fact.choices.contains(word.as_string()), path << ": " << word.as_string() << " is both now and later");
     const Value* inner = field_properties(m.value);
     if (!fact.kind.empty()) {
     } else if (inner) {
@@ -171,8 +172,10 @@ void each_schema(const Value& schema, const std::string& pointer, const std::fun
     if (m.key == "properties" || m.key == "definitions") {
       for (const Member& inner : m.value.as_object()) each_schema(inner.value, below + '/' + inner.key, visit);
     } else if (m.key == "anyOf" || m.key == "allOf") {
-      for (std::size_t i = 0; i < m.value.as_array().size(); ++i) each_schema(m.value.as_array()[i], below + '/' + std::to_string(i), visit);
-    } else if (m.key == "items" || m.key == "additionalProperties" || m.key == "propertyNames" || m.key == "not" || m.key == "if" || m.key == "then") {
+      for (std::size_t i = 0; i < m.value.as_array().size(); ++i)
+        each_schema(m.value.as_array()[i], below + '/' + std::to_string(i), visit);
+    } else if (m.key == "items" || m.key == "additionalProperties" || m.key == "propertyNames" || m.key == "not" || m.key == "if" ||
+               m.key == "then") {
       each_schema(m.value, below, visit);
     }
   }
@@ -206,7 +209,8 @@ BOOST_AUTO_TEST_CASE(schema_and_fields_say_the_same) {
     const FieldFact& other = schema[path];
     BOOST_CHECK_MESSAGE(fact.kind == other.kind, path << ": C++ says " << fact.kind << ", the schema " << other.kind);
     BOOST_CHECK_MESSAGE(fact.may_be_auto == other.may_be_auto, path << ": auto is allowed on one side only");
-    BOOST_CHECK_MESSAGE(fact.may_be_absent == other.may_be_absent, path << " may be absent in " << (fact.may_be_absent ? "C++" : "the schema") << " only");
+    BOOST_CHECK_MESSAGE(fact.may_be_absent == other.may_be_absent,
+                        path << " may be absent in " << (fact.may_be_absent ? "C++" : "the schema") << " only");
     if (fact.kind == "choice") BOOST_CHECK_MESSAGE(fact.choices == other.choices, path << ": the choices differ");
   }
   for (const auto& [path, fact] : schema) BOOST_CHECK_MESSAGE(cpp.contains(path), path << " is a field of the schema and not of C++");
@@ -226,14 +230,17 @@ BOOST_AUTO_TEST_CASE(the_schema_is_one_of_draft_07) {
 }
 
 BOOST_AUTO_TEST_CASE(the_schema_uses_known_words_only) {
+  // clang-format off
   const std::set<std::string> known = {"$schema", "$id", "$ref", "title", "description", "examples", "default", "type", "enum", "const", "allOf", "anyOf", "not", "if", "then",
                                        "definitions", "properties", "additionalProperties", "propertyNames", "required", "items", "minItems", "maxItems",
                                        "uniqueItems", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "pattern",
                                        "x-auto", "x-aliases", "x-later", "x-short", "x-short-list", "x-unit"};
+  // clang-format on
   const std::set<std::string> units = {"devices", "duration", "epochs", "interval", "path", "samples", "steps"};
   each_schema(job_schema(), "#", [&](const Value& schema, const std::string& pointer) {
     for (const Member& m : schema.as_object()) BOOST_CHECK_MESSAGE(known.contains(m.key), pointer << " has the unknown keyword " << m.key);
-    if (const Value* unit = schema.find("x-unit")) BOOST_CHECK_MESSAGE(units.contains(unit->as_string()), pointer << ": unknown unit " << unit->as_string());
+    if (const Value* unit = schema.find("x-unit"))
+      BOOST_CHECK_MESSAGE(units.contains(unit->as_string()), pointer << ": unknown unit " << unit->as_string());
   });
 }
 
@@ -245,7 +252,8 @@ BOOST_AUTO_TEST_CASE(defaults_are_valid) {
     ++defaults;
     Value alone = schema;
     alone.set("definitions", *job_schema().find("definitions"));
-    BOOST_CHECK_MESSAGE(JsonSchema(alone).validate(*fallback).empty(), pointer << ": the default " << canonical_json(*fallback) << " is not valid");
+    BOOST_CHECK_MESSAGE(JsonSchema(alone).validate(*fallback).empty(),
+                        pointer << ": the default " << canonical_json(*fallback) << " is not valid");
     BOOST_CHECK_MESSAGE(!JsonSchema(alone).validate(Value(Value::Array{Value()})).empty(), pointer << " admits anything");
   });
   BOOST_CHECK_GE(defaults, 30);

@@ -27,9 +27,9 @@ struct Outer {
   std::optional<std::variant<Auto, Colour>> maybe;
   Value anything;
   static constexpr auto fields() {
-    return std::tuple(field("flag", &Outer::flag), field("real", &Outer::real), field("colour", &Outer::colour), field("list", &Outer::list),
-                      field("by_name", &Outer::by_name), field("count", &Outer::count), field("maybe", &Outer::maybe),
-                      field("anything", &Outer::anything));
+    return std::tuple(field("flag", &Outer::flag), field("real", &Outer::real), field("colour", &Outer::colour),
+                      field("list", &Outer::list), field("by_name", &Outer::by_name), field("count", &Outer::count),
+                      field("maybe", &Outer::maybe), field("anything", &Outer::anything));
   }
   friend bool operator==(const Outer&, const Outer&) = default;
 };

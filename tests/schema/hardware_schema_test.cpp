@@ -42,7 +42,9 @@ void same(const Value& schema, const std::string& where) {
   }
 }
 
-const Value& items(const Value& schema, const char* property) { return *followed(*schema.find("properties")->find(property)).find("items"); }
+const Value& items(const Value& schema, const char* property) {
+  return *followed(*schema.find("properties")->find(property)).find("items");
+}
 
 }  // namespace
 
@@ -69,7 +71,8 @@ BOOST_AUTO_TEST_CASE(every_recorded_machine_is_valid) {
     text << in.rdbuf();
     const std::optional<Value> value = read_json(text.str());
     BOOST_REQUIRE(value);
-    for (const Violation& v : JsonSchema(hardware_schema()).validate(*value)) BOOST_ERROR(folder.path().string() << ": " << v.instance.str() << " breaks " << v.keyword);
+    for (const Violation& v : JsonSchema(hardware_schema()).validate(*value))
+      BOOST_ERROR(folder.path().string() << ": " << v.instance.str() << " breaks " << v.keyword);
     BOOST_TEST(canonical_json(to_value(from_value<Hardware>(*value))) == canonical_json(*value));
   }
   BOOST_TEST(machines >= 11u);

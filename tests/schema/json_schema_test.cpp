@@ -56,8 +56,9 @@ BOOST_AUTO_TEST_CASE(draft7_suite) {
       for (const Value& test : group.find("tests")->as_array()) {
         ++cases;
         const bool valid = schema.validate(*test.find("data")).empty();
-        BOOST_CHECK_MESSAGE(valid == test.find("valid")->as_bool(), entry.path().filename().string() << ": " << group.find("description")->as_string()
-                                                                                                      << ": " << test.find("description")->as_string());
+        BOOST_CHECK_MESSAGE(valid == test.find("valid")->as_bool(), entry.path().filename().string()
+                                                                        << ": " << group.find("description")->as_string() << ": "
+                                                                        << test.find("description")->as_string());
       }
     }
   }
@@ -66,7 +67,9 @@ BOOST_AUTO_TEST_CASE(draft7_suite) {
 
 namespace {
 
-std::vector<Violation> validate(const char* schema, const char* value) { return JsonSchema(*read_json(schema), remote).validate(*read_json(value)); }
+std::vector<Violation> validate(const char* schema, const char* value) {
+  return JsonSchema(*read_json(schema), remote).validate(*read_json(value));
+}
 
 // "a: /properties/a/minimum; : /required b": where in the value, where in the schema, and the property, if it is about one.
 std::string told(const std::vector<Violation>& violations) {
@@ -128,9 +131,10 @@ BOOST_AUTO_TEST_CASE(each_keyword_tells_its_place) {
       {R"({"maxProperties": 0})", R"({"a": 1})", ": /maxProperties"},
       {R"({"required": ["a", "b"]})", "{}", ": /required a; : /required b"},
       {R"({"propertyNames": {"pattern": "^[a-z]+$"}})", R"({"a": 1, "B": 1, "C": 2})", ": /propertyNames B; : /propertyNames C"},
-      {R"({"dependencies": {"a": ["b"], "c": {"required": ["d"]}}})", R"({"a": 1, "c": 1})", ": /dependencies b; : /dependencies/c/required d"},
-      {R"({"patternProperties": {"^x": {"type": "string"}}, "additionalProperties": {"type": "integer"}})", R"({"x1": 1, "y": "a", "z": 2})",
-       "x1: /patternProperties/^x/type; y: /additionalProperties/type"},
+      {R"({"dependencies": {"a": ["b"], "c": {"required": ["d"]}}})", R"({"a": 1, "c": 1})",
+       ": /dependencies b; : /dependencies/c/required d"},
+      {R"({"patternProperties": {"^x": {"type": "string"}}, "additionalProperties": {"type": "integer"}})",
+       R"({"x1": 1, "y": "a", "z": 2})", "x1: /patternProperties/^x/type; y: /additionalProperties/type"},
       {R"({"properties": {"a/b~c": {"type": "null"}}})", R"({"a/b~c": 1})", "a/b~c: /properties/a~1b~0c/type"},
       {R"({"$ref": "#/definitions/a%2525b", "definitions": {"a%25b": {"type": "null"}}})", "1", ": /definitions/a%25b/type"},
       {R"({"$ref": "#/definitions/a", "type": "string", "definitions": {"a": {"type": "null"}}})", "1", ": /definitions/a/type"},
@@ -139,7 +143,9 @@ BOOST_AUTO_TEST_CASE(each_keyword_tells_its_place) {
       {"true", "1", ""},
       {R"({"format": "email", "contentMediaType": "application/json", "unknown": 7})", "\"x\"", ""},
   };
-  for (const Row& row : rows) BOOST_CHECK_MESSAGE(told(validate(row.schema, row.value)) == row.told, row.schema << " on " << row.value << ": " << told(validate(row.schema, row.value)));
+  for (const Row& row : rows)
+    BOOST_CHECK_MESSAGE(told(validate(row.schema, row.value)) == row.told,
+                        row.schema << " on " << row.value << ": " << told(validate(row.schema, row.value)));
 }
 
 BOOST_AUTO_TEST_CASE(numbers_are_compared_exactly) {
@@ -204,7 +210,8 @@ BOOST_AUTO_TEST_CASE(a_schema_that_cannot_be_used_says_why) {
 }
 
 BOOST_AUTO_TEST_CASE(endless_recursion_is_bounded) {
-  for (const char* schema : {R"({"$ref": "#"})", R"({"anyOf": [{"$ref": "#"}, {"$ref": "#"}]})", R"({"not": {"$ref": "#"}})", R"({"allOf": [{"$ref": "#"}]})"}) {
+  for (const char* schema :
+       {R"({"$ref": "#"})", R"({"anyOf": [{"$ref": "#"}, {"$ref": "#"}]})", R"({"not": {"$ref": "#"}})", R"({"allOf": [{"$ref": "#"}]})"}) {
     const auto violations = validate(schema, "1");
     BOOST_REQUIRE_EQUAL(violations.size(), 1u);
     BOOST_CHECK_EQUAL(violations[0].keyword, "depth");

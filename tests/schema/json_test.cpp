@@ -84,8 +84,10 @@ BOOST_AUTO_TEST_CASE(refused_texts_name_code_and_span) {
       {"[-Infinity]", "FAB0305 -Infinity"},
       {"+1", "FAB0305 +1"},
       {".5", "FAB0305 .5"},
+      // clang-format off
       {"\xE2\x80\x9C" "a\xE2\x80\x9D", "FAB0305 \xE2\x80\x9C"},
       {"[\xC2\xA0" "1]", "FAB0305 \xC2\xA0"},
+      // clang-format on
       {"[1]\0"s, "FAB0303 \0"s},
       {"\0"s, "FAB0305 \0"s},
       {"\f1", "FAB0305 \f"},
@@ -178,7 +180,8 @@ BOOST_AUTO_TEST_CASE(refused_texts_name_code_and_span) {
     BOOST_CHECK_MESSAGE(!read.value, row.text << " was taken");
     BOOST_CHECK_MESSAGE(read.blamed() == row.blamed, row.text.substr(0, 60) << ": expected " << row.blamed << ", found " << read.blamed());
     BOOST_CHECK(read.map.all().empty());
-    for (const Diagnostic& d : read.diagnostics.all()) BOOST_CHECK_MESSAGE(!d.help.empty() && !d.message.empty(), row.text << " gets no help");
+    for (const Diagnostic& d : read.diagnostics.all())
+      BOOST_CHECK_MESSAGE(!d.help.empty() && !d.message.empty(), row.text << " gets no help");
     std::string why;
     // Only the form in which doubles are written tells the two readers apart.
     if (row.text != "100000000000000000000" && row.text.size() < 300) BOOST_CHECK(!read_json(row.text, &why) && !why.empty());
@@ -211,9 +214,10 @@ BOOST_AUTO_TEST_CASE(notes_show_the_other_place) {
 }
 
 BOOST_AUTO_TEST_CASE(help_fits_the_mistake) {
-  const std::pair<const char*, const char*> rows[] = {{"NaN", "NaN"}, {"[-Infinity]", "infinity"}, {"True", "true"}, {"'a'", "double quotes"},
-                                                      {"{a: 1}", "double quotes"}, {"// x\n1", "YAML"}, {"+1", "plus"}, {".5", "digit before"},
-                                                      {"\"C:\\Data\"", "\\\\"}, {"1_0", "underscores"}, {"\xff\xfe", "UTF-16"}};
+  const std::pair<const char*, const char*> rows[] = {{"NaN", "NaN"},           {"[-Infinity]", "infinity"}, {"True", "true"},
+                                                      {"'a'", "double quotes"}, {"{a: 1}", "double quotes"}, {"// x\n1", "YAML"},
+                                                      {"+1", "plus"},           {".5", "digit before"},      {"\"C:\\Data\"", "\\\\"},
+                                                      {"1_0", "underscores"},   {"\xff\xfe", "UTF-16"}};
   for (const auto& [text, word] : rows) {
     const Read read(text);
     BOOST_REQUIRE(!read.diagnostics.all().empty());
@@ -239,9 +243,10 @@ BOOST_AUTO_TEST_CASE(depth_up_to_the_limit_is_taken) {
 
 BOOST_AUTO_TEST_CASE(accepted_texts_agree_with_another_reader) {
   for (const char* text :
-       {"null", "true", "false", "[]", "{}", " [1, -2, 3.5, 1e3, -0, 0.1, 1E-400] ", "{\"a\": {\"b\": [null, false]}, \"\": 1}", "\t\r\n 0 \n",
-        "\"\\u00e9\\ud83d\\ude00\\n\\/\\\"\\\\\\b\\f\\r\\t\"", "\"\xc3\xa9\xf0\x9f\x98\x80\xed\x9f\xbf\xee\x80\x80\xf4\x8f\xbf\xbf\"",
-        "[9223372036854775807, -9223372036854775808]", "[[[[1]]]]", "1.7976931348623157e308", "5e-324", "2.2250738585072011e-308", "1e-99999999999999999999",
+       {"null", "true", "false", "[]", "{}", " [1, -2, 3.5, 1e3, -0, 0.1, 1E-400] ", "{\"a\": {\"b\": [null, false]}, \"\": 1}",
+        "\t\r\n 0 \n", "\"\\u00e9\\ud83d\\ude00\\n\\/\\\"\\\\\\b\\f\\r\\t\"",
+        "\"\xc3\xa9\xf0\x9f\x98\x80\xed\x9f\xbf\xee\x80\x80\xf4\x8f\xbf\xbf\"", "[9223372036854775807, -9223372036854775808]", "[[[[1]]]]",
+        "1.7976931348623157e308", "5e-324", "2.2250738585072011e-308", "1e-99999999999999999999",
         "[0.1, 0.10000000000000001, 1e23, 123456789012345680.0, 1E+2, -1.5e-7]", "\"\\u0000\\u001f\x7f\"", "{\"a\":[],\"b\":{}}"}) {
     const std::optional<Value> ours = read_json(text);
     BOOST_REQUIRE_MESSAGE(ours, text);
@@ -253,7 +258,8 @@ BOOST_AUTO_TEST_CASE(accepted_texts_agree_with_another_reader) {
 // A seeded walk through texts: what this reader takes the other one takes and understands alike; what the other one refuses this one
 // refuses.
 BOOST_AUTO_TEST_CASE(damaged_texts_are_judged_as_another_reader_judges_them) {
-  const std::string good = R"({"name": "a\u00e9\n", "list": [1, -2.5e3, true, null, {"k": "v"}], "deep": {"x": [[]], "y": "\\"}, "n": 0.125})";
+  const std::string good =
+      R"({"name": "a\u00e9\n", "list": [1, -2.5e3, true, null, {"k": "v"}], "deep": {"x": [[]], "y": "\\"}, "n": 0.125})";
   const std::string pieces = "{}[]\":,\\0123456789.eE+-truefalsn u\n\t\x01\xff\xc3\xa9/";
   std::mt19937 random(7);
   int taken = 0;
@@ -384,29 +390,37 @@ BOOST_AUTO_TEST_CASE(every_double_comes_back) {
 
 BOOST_AUTO_TEST_CASE(keys_are_sorted_by_utf16_units) {
   // RFC 8785, section 3.2.3.
-  const Value value = *read_json("{\"\\u20ac\": \"Euro Sign\", \"\\r\": \"Carriage Return\", \"\\ufb33\": \"Hebrew Letter Dalet With Dagesh\", "
-                                 "\"1\": \"One\", \"\\ud83d\\ude00\": \"Emoji: Grinning Face\", \"\\u0080\": \"Control\", "
-                                 "\"\\u00f6\": \"Latin Small Letter O With Diaeresis\"}");
-  BOOST_CHECK_EQUAL(canonical_json(value),
-                    "{\"\\r\":\"Carriage Return\",\"1\":\"One\",\"\xC2\x80\":\"Control\",\"\xC3\xB6\":\"Latin Small Letter O With Diaeresis\","
-                    "\"\xE2\x82\xAC\":\"Euro Sign\",\"\xF0\x9F\x98\x80\":\"Emoji: Grinning Face\",\"\xEF\xAC\xB3\":\"Hebrew Letter Dalet With Dagesh\"}");
+  const Value value = *read_json(
+      "{\"\\u20ac\": \"Euro Sign\", \"\\r\": \"Carriage Return\", \"\\ufb33\": \"Hebrew Letter Dalet With Dagesh\", "
+      "\"1\": \"One\", \"\\ud83d\\ude00\": \"Emoji: Grinning Face\", \"\\u0080\": \"Control\", "
+      "\"\\u00f6\": \"Latin Small Letter O With Diaeresis\"}");
+  BOOST_CHECK_EQUAL(
+      canonical_json(value),
+      "{\"\\r\":\"Carriage Return\",\"1\":\"One\",\"\xC2\x80\":\"Control\",\"\xC3\xB6\":\"Latin Small Letter O With Diaeresis\","
+      "\"\xE2\x82\xAC\":\"Euro Sign\",\"\xF0\x9F\x98\x80\":\"Emoji: Grinning Face\",\"\xEF\xAC\xB3\":\"Hebrew Letter Dalet With Dagesh\"}");
   const auto sorted = [](const char* text) { return canonical_json(*read_json(text)); };
   BOOST_CHECK_EQUAL(sorted("{\"aa\":1,\"a\":2,\"\":3}"), "{\"\":3,\"a\":2,\"aa\":1}");
-  BOOST_CHECK_EQUAL(sorted("{\"\\ue000\":1,\"\\ud800\\udc00\":2,\"\\ud7ff\":3}"), "{\"\xED\x9F\xBF\":3,\"\xF0\x90\x80\x80\":2,\"\xEE\x80\x80\":1}");
+  BOOST_CHECK_EQUAL(sorted("{\"\\ue000\":1,\"\\ud800\\udc00\":2,\"\\ud7ff\":3}"),
+                    "{\"\xED\x9F\xBF\":3,\"\xF0\x90\x80\x80\":2,\"\xEE\x80\x80\":1}");
 }
 
 // The example of RFC 8785, section 3.2.4.
 BOOST_AUTO_TEST_CASE(the_sample_of_rfc_8785) {
-  const Value value = *read_json("{\"numbers\": [333333333.33333329, 1E30, 4.50, 2e-3, 0.000000000000000000000000001],"
-                                 "\"string\": \"\\u20ac$\\u000F\\u000aA'\\u0042\\u0022\\u005c\\\\\\\"\\/\", \"literals\": [null, true, false]}");
-  BOOST_CHECK_EQUAL(canonical_json(value), "{\"literals\":[null,true,false],\"numbers\":[333333333.3333333,1e+30,4.5,0.002,1e-27],"
-                                           "\"string\":\"\xE2\x82\xAC$\\u000f\\nA'B\\\"\\\\\\\\\\\"/\"}");
+  const Value value = *read_json(
+      "{\"numbers\": [333333333.33333329, 1E30, 4.50, 2e-3, 0.000000000000000000000000001],"
+      "\"string\": \"\\u20ac$\\u000F\\u000aA'\\u0042\\u0022\\u005c\\\\\\\"\\/\", \"literals\": [null, true, false]}");
+  BOOST_CHECK_EQUAL(canonical_json(value),
+                    "{\"literals\":[null,true,false],\"numbers\":[333333333.3333333,1e+30,4.5,0.002,1e-27],"
+                    "\"string\":\"\xE2\x82\xAC$\\u000f\\nA'B\\\"\\\\\\\\\\\"/\"}");
 }
 
 BOOST_AUTO_TEST_CASE(integers_stay_exact_and_bad_bytes_never_leave) {
   BOOST_CHECK_EQUAL(canonical_json(Value(std::int64_t{9007199254740993})), "9007199254740993");
   BOOST_CHECK_EQUAL(canonical_json(Value(std::numeric_limits<std::int64_t>::min())), "-9223372036854775808");
-  BOOST_CHECK_EQUAL(canonical_json(Value("a\xff" "b\x1b\x7f")), "\"a\xEF\xBF\xBD" "b\\u001b\x7f\"");
+  BOOST_CHECK_EQUAL(canonical_json(Value("a\xff"
+                                         "b\x1b\x7f")),
+                    "\"a\xEF\xBF\xBD"
+                    "b\\u001b\x7f\"");
   BOOST_CHECK_EQUAL(canonical_json(Value("\xed\xa0\x80")), "\"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\"");
 }
 

@@ -14,9 +14,11 @@ namespace {
 
 // A path of up to five steps over few and awkward keys, so that prefixes and neighbours meet often.
 Path random_path(std::mt19937& random) {
-  static const std::string keys[] = {"a", "b", "ab", "a.b", "", "a-b", "A", "0", "\"", "\\", "a b", "[0]", "\xC3\xA9", "\x01", "a=b", "]", "\n"};
+  static const std::string keys[] = {"a",  "b",   "ab",  "a.b",      "",     "a-b", "A", "0", "\"",
+                                     "\\", "a b", "[0]", "\xC3\xA9", "\x01", "a=b", "]", "\n"};
   Path path;
-  for (std::size_t steps = random() % 6; steps > 0; --steps) path = random() % 3 == 0 ? path / std::size_t{random() % 3} : path / keys[random() % std::size(keys)];
+  for (std::size_t steps = random() % 6; steps > 0; --steps)
+    path = random() % 3 == 0 ? path / std::size_t{random() % 3} : path / keys[random() % std::size(keys)];
   return path;
 }
 
@@ -25,8 +27,8 @@ Path random_path(std::mt19937& random) {
 BOOST_AUTO_TEST_SUITE(path)
 
 BOOST_AUTO_TEST_CASE(written_form_round_trips) {
-  for (const char* text : {"", "a", "a.b.c", "a[0]", "a[0][12].b", "profiles.\"a.b\".seed", "\"\\\"x\\\\\"", "[3]", "env.\"A B\"", "\"\"", "\"\".\"\"",
-                           "a.\"\"[0]", "a[18446744073709551615]", "\xC3\xA9.b", "\"[0]\"", "\"a=b\""}) {
+  for (const char* text : {"", "a", "a.b.c", "a[0]", "a[0][12].b", "profiles.\"a.b\".seed", "\"\\\"x\\\\\"", "[3]", "env.\"A B\"", "\"\"",
+                           "\"\".\"\"", "a.\"\"[0]", "a[18446744073709551615]", "\xC3\xA9.b", "\"[0]\"", "\"a=b\""}) {
     const auto parsed = Path::parse(text);
     BOOST_REQUIRE_MESSAGE(parsed, text);
     BOOST_CHECK_EQUAL(parsed->str(), text);
@@ -34,8 +36,10 @@ BOOST_AUTO_TEST_CASE(written_form_round_trips) {
 }
 
 BOOST_AUTO_TEST_CASE(ill_formed_text_is_no_path) {
-  for (const char* text : {".", "..", "a.", ".a", "a..b", "a[", "a[]", "a[x]", "a[-1]", "a[+1]", "a[ 1]", "a[1 ]", "a[1", "a[1x]", "a[1.0]", "a]",
-                           "a]b", "[", "]", "a.[0]", "[0]a", "\"a", "\"", "\"a\\", "\"a\"b", "a\"b\"", "a b", " a", "a ", "a=b", "a\\b", "a[18446744073709551616]"})
+  for (const char* text : {".",      "..",     "a.",    ".a",    "a..b", "a[",    "a[]",    "a[x]",
+                           "a[-1]",  "a[+1]",  "a[ 1]", "a[1 ]", "a[1",  "a[1x]", "a[1.0]", "a]",
+                           "a]b",    "[",      "]",     "a.[0]", "[0]a", "\"a",   "\"",     "\"a\\",
+                           "\"a\"b", "a\"b\"", "a b",   " a",    "a ",   "a=b",   "a\\b",   "a[18446744073709551616]"})
     BOOST_CHECK_MESSAGE(!Path::parse(text), '`' << text << "` was taken");
 }
 
@@ -137,10 +141,11 @@ BOOST_AUTO_TEST_CASE(nearest_is_the_closest_written_ancestor) {
 }
 
 BOOST_AUTO_TEST_CASE(positions_count_code_points) {
-  const std::string text = "ab\n\xc3\xa9" "x\r\n\nlast";
-  const std::pair<std::size_t, std::pair<std::size_t, std::size_t>> rows[] = {{0, {1, 1}}, {2, {1, 3}},  {3, {2, 1}},  {5, {2, 2}},
-                                                                              {6, {2, 3}}, {8, {3, 1}},  {9, {4, 1}},  {12, {4, 4}},
-                                                                              {13, {4, 5}}, {999, {4, 5}}};
+  const std::string text =
+      "ab\n\xc3\xa9"
+      "x\r\n\nlast";
+  const std::pair<std::size_t, std::pair<std::size_t, std::size_t>> rows[] = {
+      {0, {1, 1}}, {2, {1, 3}}, {3, {2, 1}}, {5, {2, 2}}, {6, {2, 3}}, {8, {3, 1}}, {9, {4, 1}}, {12, {4, 4}}, {13, {4, 5}}, {999, {4, 5}}};
   for (const auto& [offset, at] : rows) {
     BOOST_CHECK_EQUAL(position_of(text, offset).line, at.first);
     BOOST_CHECK_EQUAL(position_of(text, offset).column, at.second);

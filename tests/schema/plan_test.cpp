@@ -72,7 +72,9 @@ BOOST_AUTO_TEST_CASE(the_id_depends_on_everything) {
       [](Plan& p) { p.job.seed = 1; },
       [](Plan& p) { p.job.train->optimizer.lr = 1.0000000000000002e20; },
       [](Plan& p) { p.job.train->epochs = std::nullopt; },
-      [](Plan& p) { p.job.devices.ids = {0, 2}; },
+      [](Plan& p) {
+        p.job.devices.ids = {0, 2};
+      },
       [](Plan& p) { p.job.env["B"] = " "; },
       [](Plan& p) { p.decisions[0].because = ""; },
       [](Plan& p) { p.decisions[1].value = 1; },
@@ -91,12 +93,14 @@ BOOST_AUTO_TEST_CASE(the_id_depends_on_everything) {
 }
 
 BOOST_AUTO_TEST_CASE(texts_and_placeholders) {
-  for (const Text& t : {Text("plain"), Text(""), Text("<rank>"), Text(Binding::rank), Text(Binding::run_directory, "/x"), Text("{\"bind\": \"rank\"}")})
+  for (const Text& t :
+       {Text("plain"), Text(""), Text("<rank>"), Text(Binding::rank), Text(Binding::run_directory, "/x"), Text("{\"bind\": \"rank\"}")})
     BOOST_CHECK(from_value<Text>(to_value(t)) == t);
   BOOST_CHECK_EQUAL(Text(Binding::run_directory, "/x").str(), "<run_directory>/x");
   BOOST_CHECK(Text("<rank>").is_literal());
   for (const auto& [word, binding] : Names<Binding>::table) BOOST_CHECK(from_value<Text>(to_value(Text(binding))) == Text(binding));
-  for (const char* json : {"1", "null", "[]", "{}", "{\"bind\": \"nothing\"}", "{\"bind\": 1}", "{\"bind\": \"rank\", \"then\": 1}", "{\"then\": \"x\"}"})
+  for (const char* json :
+       {"1", "null", "[]", "{}", "{\"bind\": \"nothing\"}", "{\"bind\": 1}", "{\"bind\": \"rank\", \"then\": 1}", "{\"then\": \"x\"}"})
     BOOST_CHECK_THROW(from_value<Text>(*read_json(json), "argv[0]"), BindingError);
 }
 

@@ -2,8 +2,8 @@
 
 #include <random>
 
-#include <boost/test/unit_test.hpp>
 #include <re2/re2.h>
+#include <boost/test/unit_test.hpp>
 
 #include "schema/binding.hpp"
 #include "schema/job_schema.hpp"
@@ -33,17 +33,20 @@ JsonSchema schema_of(const char* reference) {
 BOOST_AUTO_TEST_SUITE(units)
 
 BOOST_AUTO_TEST_CASE(durations) {
+  // clang-format off
   const std::pair<const char*, double> good[] = {
       {"90s", 90},       {"10m", 600},      {"36h", 129600},  {"2d", 172800},     {"1h30m", 5400},          {"500ms", 0.5},
       {"1.5h", 5400},    {"45", 45},        {"0", 0},         {"0s", 0},          {"4:00:00", 14400},       {"1-12:00:00", 129600},
       {" 5s ", 5},       {"1m1m", 120},     {"0.25s", 0.25},  {"1d2h3m4s5ms", 93784.005}, {"100:00:01", 360001}, {"007s", 7},
       {"999999999d", 999999999.0 * 86400}};
+  // clang-format on
   for (const auto& [text, seconds] : good) {
     const auto d = Duration::parse(text);
     BOOST_REQUIRE_MESSAGE(d, text);
     BOOST_CHECK_EQUAL(d->seconds, seconds);
   }
   const std::string endless(400, '9');
+  // clang-format off
   for (const std::string& text : {std::string(), std::string(" "), std::string("s"), std::string("5x"), std::string("-5s"), std::string("+5s"),
                                   std::string("5 s"), std::string("1h30"), std::string("1h 30m"), std::string("4:00"), std::string("4:60:00"),
                                   std::string("4:00:60"), std::string("1-4:00"), std::string("1-"), std::string("-4:00:00"), std::string("1--4:00:00"),
@@ -53,6 +56,7 @@ BOOST_AUTO_TEST_CASE(durations) {
                                   std::string("1,5s"), std::string("0x5s"), std::string("5s\n"), endless, endless + "s", endless + ":00:00", endless + "-1:00:00",
                                   std::string("99999999999999999d"), std::string("9999999999999999")})
     BOOST_CHECK_MESSAGE(!Duration::parse(text), text << " was taken");
+  // clang-format on
   for (const Value& v : {Value(-1), Value(-0.5), Value(1e300), Value(true), Value(), Value(Value::Array{}), Value("later")})
     BOOST_CHECK_THROW(from_value<Duration>(v), BindingError);
   BOOST_CHECK_EQUAL(from_value<Duration>(Value(90)).seconds, 90);
@@ -60,8 +64,9 @@ BOOST_AUTO_TEST_CASE(durations) {
 }
 
 BOOST_AUTO_TEST_CASE(a_duration_is_read_back_from_its_text) {
-  const std::pair<double, const char*> rows[] = {{0, "0s"}, {1, "1s"}, {60, "1m"}, {5400, "1h30m"}, {86400, "1d"}, {90061, "1d1h1m1s"}, {0.5, "0.5s"}, {90.25, "90.25s"},
-                                                 {1e-7, "0.0000001s"}, {1800, "30m"}};
+  const std::pair<double, const char*> rows[] = {
+      {0, "0s"},           {1, "1s"},     {60, "1m"},        {5400, "1h30m"},      {86400, "1d"},
+      {90061, "1d1h1m1s"}, {0.5, "0.5s"}, {90.25, "90.25s"}, {1e-7, "0.0000001s"}, {1800, "30m"}};
   for (const auto& [seconds, text] : rows) BOOST_CHECK_EQUAL(Duration{seconds}.str(), text);
   std::mt19937_64 random(4);
   for (int i = 0; i < 2000; ++i) {
@@ -78,12 +83,14 @@ BOOST_AUTO_TEST_CASE(intervals) {
   BOOST_CHECK(Interval::parse("1 epoch") == (Interval{1, Interval::Unit::epochs}));
   BOOST_CHECK(Interval::parse(" 3epochs ") == (Interval{3, Interval::Unit::epochs}));
   BOOST_CHECK(Interval::parse("7") == (Interval{7, Interval::Unit::steps}));
-  for (const char* text : {"", " ", "0", "0 steps", "-1 steps", "+1 steps", "1 hour", "10m", "steps", "1.5 epochs", "1 Step", "1 steps 2", "1,000 steps", "1e3 steps",
-                           "1 stepss", "99999999999999999999 steps", "every step"})
+  for (const char* text : {"", " ", "0", "0 steps", "-1 steps", "+1 steps", "1 hour", "10m", "steps", "1.5 epochs", "1 Step", "1 steps 2",
+                           "1,000 steps", "1e3 steps", "1 stepss", "99999999999999999999 steps", "every step"})
     BOOST_CHECK_MESSAGE(!Interval::parse(text), text << " was taken");
-  for (const Value& v : {Value(0), Value(-1), Value(1.5), Value(1e300), Value(true), Value()}) BOOST_CHECK_THROW(from_value<Interval>(v), BindingError);
+  for (const Value& v : {Value(0), Value(-1), Value(1.5), Value(1e300), Value(true), Value()})
+    BOOST_CHECK_THROW(from_value<Interval>(v), BindingError);
   BOOST_CHECK(from_value<Interval>(Value(3.0)) == (Interval{3, Interval::Unit::steps}));
-  for (const Interval& i : {Interval{1, Interval::Unit::steps}, Interval{2, Interval::Unit::steps}, Interval{1, Interval::Unit::epochs}, Interval{12, Interval::Unit::epochs}})
+  for (const Interval& i : {Interval{1, Interval::Unit::steps}, Interval{2, Interval::Unit::steps}, Interval{1, Interval::Unit::epochs},
+                            Interval{12, Interval::Unit::epochs}})
     BOOST_CHECK(from_value<Interval>(to_value(i)) == i);
   BOOST_CHECK_EQUAL((Interval{1, Interval::Unit::steps}.str()), "1 step");
 }
@@ -96,11 +103,13 @@ BOOST_AUTO_TEST_CASE(spellings_of_devices) {
     std::vector<std::int64_t> ids;
   };
   // Lightning's device parser, less its tuples; 0 and empty lists, which mean no device there, are refused.
+  // clang-format off
   const Row good[] = {{"1", false, 1, {}},          {"3", false, 3, {}},           {"\"3\"", false, 3, {}},      {"-1", true, 0, {}},
                       {"\"-1\"", true, 0, {}},      {"[0]", false, 1, {0}},        {"[1, 3]", false, 2, {1, 3}}, {"\"1, 3\"", false, 2, {1, 3}},
                       {"\"2,\"", false, 1, {2}},    {"\"0,\"", false, 1, {0}},     {"[3, 1]", false, 2, {3, 1}}, {"\" 4 \"", false, 4, {}},
                       {"\"0,2,\"", false, 2, {0, 2}}, {"2.0", false, 2, {}},       {"[1.0]", false, 1, {1}},     {"{\"ids\": [3, 1]}", false, 2, {3, 1}},
                       {"{\"count\": 2}", false, 2, {}}, {"{\"count\": \"all\"}", true, 0, {}}};
+  // clang-format on
   for (const Row& row : good) {
     Devices d;
     const auto why = Devices::parse(*read_json(row.json), d);
@@ -109,9 +118,11 @@ BOOST_AUTO_TEST_CASE(spellings_of_devices) {
     BOOST_CHECK(from_value<Devices>(to_value(d)) == d);
     if (!d.all) BOOST_CHECK(from_value<Devices>(*read_json(d.str())) == d);
   }
+  // clang-format off
   for (const char* json : {"0", "\"0\"", "[]", "0.1", "-2", "\"-2\"", "-1.5", "1e300", "true", "false", "null", "[-1]", "[null]", "[\"0\"]", "[0, 0]", "[0.5]", "[[0]]",
                            "\"0,0\"", "\"\"", "\" \"", "\",\"", "\",2\"", "\"1,,2\"", "\"GPU\"", "\"cuda:0\"", "\"1-3\"", "\"0 1\"", "\"1.0\"", "\"99999999999999999999\"",
                            "{}", "{\"ids\": []}", "{\"ids\": 2}", "{\"ids\": \"0,1\"}", "{\"ids\": null}", "{\"count\": 0}", "{\"count\": null}"}) {
+    // clang-format on
     Devices d;
     const auto why = Devices::parse(*read_json(json), d);
     BOOST_CHECK_MESSAGE(why && !why->empty(), json << " was taken");
@@ -126,7 +137,8 @@ BOOST_AUTO_TEST_CASE(the_schema_admits_only_what_can_be_read) {
   std::mt19937 random(5);
   int durations = 0, intervals = 0, counts = 0;
   for (int i = 0; i < 30000; ++i) {
-    const Value d(random_text(random, {" ", "1", "59", "60", "999999999", ".5", "ms", "s", "m", "h", "d", "-", ":", ":00", "0", "5m", ":30:00"}));
+    const Value d(
+        random_text(random, {" ", "1", "59", "60", "999999999", ".5", "ms", "s", "m", "h", "d", "-", ":", ":00", "0", "5m", ":30:00"}));
     if (duration.validate(d).empty() && ++durations) BOOST_REQUIRE_MESSAGE(Duration::parse(d.as_string()), d.as_string());
     const Value t(random_text(random, {" ", "1", "0", "999999", "999999", "step", "s", "epoch", "epochs", "."}));
     if (interval.validate(t).empty() && ++intervals) BOOST_REQUIRE_MESSAGE(Interval::parse(t.as_string()), t.as_string());
@@ -145,7 +157,8 @@ BOOST_AUTO_TEST_CASE(the_schema_admits_only_what_can_be_read) {
   }
   for (const Value& v : {Value(-1), Value(1.1e15), Value("1e3"), Value(std::string(80, '1'))}) BOOST_CHECK(!duration.validate(v).empty());
   for (const Value& v : {Value(0), Value(1e19), Value(1.5), Value("0 steps")}) BOOST_CHECK(!interval.validate(v).empty());
-  for (const Value& v : {Value(0), Value(-2), Value(1e19), Value(1.5), Value("0"), Value("99999999999999999999"), Value(Value::Array{1, 1.0})})
+  for (const Value& v :
+       {Value(0), Value(-2), Value(1e19), Value(1.5), Value("0"), Value("99999999999999999999"), Value(Value::Array{1, 1.0})})
     BOOST_CHECK(!devices.validate(v).empty());
 }
 

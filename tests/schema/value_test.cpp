@@ -51,7 +51,8 @@ BOOST_AUTO_TEST_CASE(a_whole_number_may_be_written_as_a_real) {
   BOOST_CHECK(Value(7.0).whole() == 7);
   BOOST_CHECK(Value(-0.0).whole() == 0);
   BOOST_CHECK(Value(-9223372036854775808.0).whole() == std::numeric_limits<std::int64_t>::min());
-  for (const Value& v : {Value(7.5), Value(9223372036854775808.0), Value(-1e19), Value(1e300), Value("7"), Value(true), Value()}) BOOST_CHECK(!v.whole());
+  for (const Value& v : {Value(7.5), Value(9223372036854775808.0), Value(-1e19), Value(1e300), Value("7"), Value(true), Value()})
+    BOOST_CHECK(!v.whole());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -55,9 +55,7 @@ struct Clone {
   fs::path root;
 };
 
-Result script(const std::string& command) {
-  return Clone().shell(std::string(FABRIC_SOURCE_DIR) + "/scripts/" + command);
-}
+Result script(const std::string& command) { return Clone().shell(std::string(FABRIC_SOURCE_DIR) + "/scripts/" + command); }
 
 }  // namespace
 
@@ -73,9 +71,10 @@ BOOST_AUTO_TEST_CASE(arguments_arrive_as_they_are) {
 BOOST_AUTO_TEST_CASE(is_found_from_other_folders) {
   Clone clone;
   clone.built();
-  for (const std::string call : {"mkdir -p a/b && cd a/b && ../../scripts/fabric %s x", "cd scripts && ./fabric %s x", "cd scripts && sh fabric %s x",
-                                 "PATH=$PWD/scripts:$PATH && cd / && fabric %s x", "ln -sf scripts/fabric link && ./link %s x",
-                                 "mkdir -p c && ln -sf ../scripts/fabric c/link && cd / && \"$OLDPWD/c/link\" %s x"})
+  for (const std::string call :
+       {"mkdir -p a/b && cd a/b && ../../scripts/fabric %s x", "cd scripts && ./fabric %s x", "cd scripts && sh fabric %s x",
+        "PATH=$PWD/scripts:$PATH && cd / && fabric %s x", "ln -sf scripts/fabric link && ./link %s x",
+        "mkdir -p c && ln -sf ../scripts/fabric c/link && cd / && \"$OLDPWD/c/link\" %s x"})
     BOOST_TEST(clone.shell(call).out == "x", call);
 }
 
@@ -91,7 +90,8 @@ BOOST_AUTO_TEST_CASE(standard_input_is_the_programs) {
 
 // Without scripts/build beside it nothing can be built.
 BOOST_AUTO_TEST_CASE(a_build_that_fails_is_refused_with_the_code_of_the_command) {
-  for (const auto& [command, code] : {std::pair{"apply job.yaml", 125}, {"resume runs/x", 125}, {"run -- true", 125}, {"plan job.yaml", 1}, {"", 1}}) {
+  for (const auto& [command, code] :
+       {std::pair{"apply job.yaml", 125}, {"resume runs/x", 125}, {"run -- true", 125}, {"plan job.yaml", 1}, {"", 1}}) {
     const auto result = Clone().shell(std::string("scripts/fabric ") + command);
     BOOST_TEST(result.code == code, command);
     BOOST_TEST(result.out == "", command);

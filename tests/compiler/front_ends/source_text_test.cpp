@@ -22,7 +22,10 @@ Checked check(const std::string& text) {
 BOOST_AUTO_TEST_SUITE(source_text)
 
 BOOST_AUTO_TEST_CASE(ordinary_text_is_sound) {
-  for (const std::string text : {"", "a: 1\n", "a: 1\r\nb: 2\r\n", "\ta", "名: 値\n", "\xEF\xBB\xBF" "a: 1\n", "\xF0\x9F\x98\x80", "e\xCC\x81", "\xC2\xA0"}) {
+  for (const std::string text : {"", "a: 1\n", "a: 1\r\nb: 2\r\n", "\ta", "名: 値\n",
+                                 "\xEF\xBB\xBF"
+                                 "a: 1\n",
+                                 "\xF0\x9F\x98\x80", "e\xCC\x81", "\xC2\xA0"}) {
     BOOST_TEST_CONTEXT(text) {
       BOOST_TEST(check(text).sound);
       BOOST_TEST(check(text).diagnostics.all().empty());
@@ -55,7 +58,9 @@ BOOST_AUTO_TEST_CASE(each_kind_of_bad_byte_is_named_with_its_place) {
       {"a: \xED\xA0\x80", "FAB0117", 3, 6},
       {"a: \xF4\x90\x80\x80", "FAB0117", 3, 7},
       {"a: \xE4\xB8", "FAB0117", 3, 5},
-      {"\xFF\xFE" "a\0"s, "FAB0117", 0, 2},
+      {"\xFF\xFE"
+       "a\0"s,
+       "FAB0117", 0, 2},
       {"\xFE\xFF\0a"s, "FAB0117", 0, 2},
       {"a\0:\0"s, "FAB0117", 0, 2},
       {"\0a\0:"s, "FAB0117", 0, 2},
@@ -76,7 +81,11 @@ BOOST_AUTO_TEST_CASE(each_kind_of_bad_byte_is_named_with_its_place) {
 }
 
 BOOST_AUTO_TEST_CASE(all_are_reported_up_to_a_bound) {
-  const Checked several = check("a\x01" "b\xC2\x9F" "c\xE2\x80\xAE" "d\xFF");
+  const Checked several = check(
+      "a\x01"
+      "b\xC2\x9F"
+      "c\xE2\x80\xAE"
+      "d\xFF");
   BOOST_TEST(several.diagnostics.all().size() == 4u);
   const Checked many = check(std::string(5000, '\x01'));
   BOOST_TEST(many.diagnostics.all().size() == 20u);

@@ -110,8 +110,12 @@ const std::vector<Row>& bad_texts() {
       {"%TAG !e! x\n---\na: 1\n", {{"FAB0136", "1:1", "%TAG !e! x"}}},
       // scalars, all in one go
       {"a: yes\nb: [010, {c: 1_000}]\nd: 1e400\ne: 99999999999999999999\nf: Off\n",
-       {{"FAB0111", "1:4", "yes"}, {"FAB0112", "2:5", "010"}, {"FAB0113", "2:14", "1_000"}, {"FAB0115", "3:4", "1e400"},
-        {"FAB0114", "4:4", "99999999999999999999"}, {"FAB0111", "5:4", "Off"}}},
+       {{"FAB0111", "1:4", "yes"},
+        {"FAB0112", "2:5", "010"},
+        {"FAB0113", "2:14", "1_000"},
+        {"FAB0115", "3:4", "1e400"},
+        {"FAB0114", "4:4", "99999999999999999999"},
+        {"FAB0111", "5:4", "Off"}}},
       {"名: はい\n値: yes\n", {{"FAB0111", "2:4", "yes"}}},
       {"a: 1\r\nb: yes\r\nb: 2\r\n", {{"FAB0111", "2:4", "yes"}, {"FAB0102", "3:1", "b"}}},
       // what was found before a syntax error is not lost
@@ -170,7 +174,8 @@ BOOST_AUTO_TEST_CASE(a_fix_removes_its_error) {
       if (!d.fix) continue;
       ++fixes;
       const auto& all = read.diagnostics.all();
-      const auto before = static_cast<std::size_t>(std::count_if(all.begin(), all.end(), [&](const Diagnostic& o) { return o.code == d.code; }));
+      const auto before =
+          static_cast<std::size_t>(std::count_if(all.begin(), all.end(), [&](const Diagnostic& o) { return o.code == d.code; }));
       BOOST_TEST_CONTEXT(row.text << " -> " << apply_fix(row.text, *d.fix)) {
         BOOST_TEST(is_gone(apply_fix(row.text, *d.fix), d.code, before));
       }

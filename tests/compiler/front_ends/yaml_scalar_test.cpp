@@ -14,6 +14,7 @@ BOOST_AUTO_TEST_CASE(plain_scalars_mean_what_yaml_1_2_says) {
     const char* text;
     Value value;
   };
+  // clang-format off
   const std::vector<Row> rows = {
       {"", Value()}, {"~", Value()}, {"null", Value()}, {"Null", Value()}, {"NULL", Value()},
       {"true", true}, {"false", false},
@@ -25,6 +26,7 @@ BOOST_AUTO_TEST_CASE(plain_scalars_mean_what_yaml_1_2_says) {
       {"1,000", "1,000"}, {"_1", "_1"}, {"1_", "1_"}, {"1_a", "1_a"}, {"nan", "nan"}, {"inf", "inf"}, {"yEs", "yEs"}, {"ye", "ye"}, {"none", "none"},
       {"truE", "truE"}, {"auto", "auto"}, {"16-mixed", "16-mixed"}, {"1e3x", "1e3x"}, {"500 steps", "500 steps"}, {"90s", "90s"}, {"名", "名"},
   };
+  // clang-format on
   for (const Row& row : rows) {
     const TypedScalar typed = type_plain_scalar(row.text);
     BOOST_TEST_CONTEXT("`" << row.text << "`") {
@@ -41,6 +43,7 @@ BOOST_AUTO_TEST_CASE(what_readers_disagree_about_is_refused_and_can_be_mended) {
     const char* code;
     const char* replacement;
   };
+  // clang-format off
   const std::vector<Row> rows = {
       {"yes", "FAB0111", "\"yes\""}, {"Yes", "FAB0111", "\"Yes\""}, {"YES", "FAB0111", "\"YES\""}, {"no", "FAB0111", "\"no\""}, {"No", "FAB0111", "\"No\""},
       {"NO", "FAB0111", "\"NO\""}, {"on", "FAB0111", "\"on\""}, {"On", "FAB0111", "\"On\""}, {"ON", "FAB0111", "\"ON\""}, {"off", "FAB0111", "\"off\""},
@@ -55,6 +58,7 @@ BOOST_AUTO_TEST_CASE(what_readers_disagree_about_is_refused_and_can_be_mended) {
       {"1e400", "FAB0115", "\"1e400\""}, {"-1.5e999", "FAB0115", "\"-1.5e999\""}, {"1e-400", "FAB0115", "\"1e-400\""}, {".inf", "FAB0115", "\".inf\""},
       {"-.INF", "FAB0115", "\"-.INF\""}, {"+.Inf", "FAB0115", "\"+.Inf\""}, {".nan", "FAB0115", "\".nan\""}, {".NaN", "FAB0115", "\".NaN\""},
   };
+  // clang-format on
   for (const Row& row : rows) {
     const TypedScalar typed = type_plain_scalar(row.text);
     BOOST_TEST_CONTEXT("`" << row.text << "`") {

@@ -15,7 +15,9 @@ BOOST_AUTO_TEST_CASE(texts_and_their_values) {
   const std::vector<Row> rows = {
       {"a: 1\nb: x\nc: true\nd:\n", R"({"a":1,"b":"x","c":true,"d":null})"},
       {"a: 1", R"({"a":1})"},
-      {"\xEF\xBB\xBF" "a: 1\n", R"({"a":1})"},
+      {"\xEF\xBB\xBF"
+       "a: 1\n",
+       R"({"a":1})"},
       {"---\na: 1\n...\n", R"({"a":1})"},
       {"# c\n\na: 1 # d\n\n# e\n", R"({"a":1})"},
       {"a:\n  - 1\n  - [2, {b: 3}]\n", R"({"a":[1,[2,{"b":3}]]})"},
@@ -29,7 +31,8 @@ BOOST_AUTO_TEST_CASE(texts_and_their_values) {
       {"a: &x 1\nb: *x\n", R"({"a":1,"b":1})"},
       {"a: &x\nb: *x\n", R"({"a":null,"b":null})"},
       {"a: &x 1\nb: &x 2\nc: *x\n", R"({"a":1,"b":2,"c":2})"},
-      {"a: !!str 010\nb: !!int 5\nc: !!float 5\nd: !!map {x: !!bool true}\ne: !!seq []\nf: !!str\n", R"({"a":"010","b":5,"c":5,"d":{"x":true},"e":[],"f":""})"},
+      {"a: !!str 010\nb: !!int 5\nc: !!float 5\nd: !!map {x: !!bool true}\ne: !!seq []\nf: !!str\n",
+       R"({"a":"010","b":5,"c":5,"d":{"x":true},"e":[],"f":""})"},
       {"t: 4:00:00\nu: 1-12:00:00\n", R"({"t":"4:00:00","u":"1-12:00:00"})"},
       {"url: http://host:80/x\nwin: C:\\temp\n", R"({"url":"http://host:80/x","win":"C:\\temp"})"},
       {"? a\n: 1\n", R"({"a":1})"},
@@ -103,8 +106,12 @@ BOOST_AUTO_TEST_CASE(every_key_and_value_has_its_exact_span) {
       {"a: 1\r\nb: x y\r\nc: d\r\n  e\r\n", "b", "b", "x y"},
       {"a: 1\r\nb: x y\r\nc: d\r\n  e\r\n", "c", "c", "d\r\n  e"},
       {"a: |\r\n  t\r\n  u\r\nb: 1\r\n", "a", "a", "|\r\n  t\r\n  u"},
-      {"\xEF\xBB\xBF" "a: 1\nb: 2\n", "a", "a", "1"},
-      {"\xEF\xBB\xBF" "a: 1\nb: 2\n", "b", "b", "2"},
+      {"\xEF\xBB\xBF"
+       "a: 1\nb: 2\n",
+       "a", "a", "1"},
+      {"\xEF\xBB\xBF"
+       "a: 1\nb: 2\n",
+       "b", "b", "2"},
       {"a: [x: 1, 2]\n", "a[0]", "", "x: 1"},
       {"a: [x: 1, 2]\n", "a[1]", "", "2"},
       {"? a\n: 1\n", "a", "a", "1"},
@@ -122,9 +129,7 @@ BOOST_AUTO_TEST_CASE(every_key_and_value_has_its_exact_span) {
 }
 
 void compare_places(const Value& value, const Path& path, const ReadText& read) {
-  BOOST_TEST_CONTEXT(path.str()) {
-    BOOST_TEST(read.origins.find(path) != nullptr);
-  }
+  BOOST_TEST_CONTEXT(path.str()) { BOOST_TEST(read.origins.find(path) != nullptr); }
   if (value.is_array())
     for (std::size_t i = 0; i < value.as_array().size(); ++i) compare_places(value.as_array()[i], path / i, read);
   if (value.is_object())
@@ -149,6 +154,7 @@ BOOST_AUTO_TEST_CASE(values_of_set) {
     const char* json;
     const char* codes;
   };
+  // clang-format off
   const std::vector<Row> rows = {
       {"a=4", "4", ""}, {"a=true", "true", ""}, {"a=null", "null", ""}, {"a=", "null", ""}, {"a=1e-3", "0.001", ""},
       {"a=[0, 2]", "[0,2]", ""}, {"a={b: 1, c: [x]}", R"({"b":1,"c":["x"]})", ""}, {"a=\"4\"", R"("4")", ""}, {"a='x'", R"("x")", ""},
@@ -158,6 +164,7 @@ BOOST_AUTO_TEST_CASE(values_of_set) {
       {"a=\"x", "none", "FAB0106"}, {"a='x' y", "none", "FAB0127"}, {"a=[1] 2", "none", "FAB0127"}, {"a=[1]]", "none", "FAB0126"},
       {"a={b: 1, b: 2}", R"({"b":1})", "FAB0102"}, {"a=[*x]", "none", "FAB0130"}, {"a=\x01", "none", "FAB0116"},
   };
+  // clang-format on
   for (const Row& row : rows) {
     const ReadText read = read_set_text(row.text);
     BOOST_TEST_CONTEXT(row.text) {

@@ -27,6 +27,7 @@ struct Case {
   const char* warnings = "";
 };
 
+// clang-format off
 const Case cases[] = {
     {"no limit in version 2", "0::/user.slice\n", v2_mount, {{"/sys/fs/cgroup/user.slice/cpu.max", "max 100000\n"}, {"/sys/fs/cgroup/user.slice/memory.max", "max\n"}}, {}, {}},
     {"a quota of one and a half", "0::/job\n", v2_mount, {{"/sys/fs/cgroup/job/cpu.max", "150000 100000\n"}, {"/sys/fs/cgroup/job/memory.max", "2147483648\n"}}, 1.5, 2147483648},
@@ -93,6 +94,7 @@ const Case cases[] = {
     {"a folder where a file should be", "0::/j\n", v2_mount, {{"/sys/fs/cgroup/j/cpu.max/x", ""}}, {}, {}},
     {"version 2 without its mount", "0::/j\n", "22 1 0:1 / / rw - ext4 /dev/vda rw\n", {}, {}, {}},
 };
+// clang-format on
 
 }  // namespace
 

@@ -31,8 +31,12 @@ struct Patient {
                      {"/proc/self/cgroup", "0::/\n"},
                      {"/proc/self/mountinfo", "31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"},
                      {"/sys/devices/system/clocksource/clocksource0/current_clocksource", "tsc\n"},
-                     {"/bin/fabric", "\x7f" "ELF"},
-                     {"/bin/fabric-worker", "\x7f" "ELF"}}};
+                     {"/bin/fabric",
+                      "\x7f"
+                      "ELF"},
+                     {"/bin/fabric-worker",
+                      "\x7f"
+                      "ELF"}}};
   DoctorSubject subject;
 
   Patient() {
@@ -116,7 +120,9 @@ BOOST_AUTO_TEST_CASE(cpus_and_memory) {
 
 BOOST_AUTO_TEST_CASE(shared_memory_and_disk) {
   Patient p;
-  p.subject.space = [&](const std::string& path) { return path.ends_with("/dev/shm") ? std::optional(DiskSpace{64 << 20, 64 << 20}) : std::nullopt; };
+  p.subject.space = [&](const std::string& path) {
+    return path.ends_with("/dev/shm") ? std::optional(DiskSpace{64 << 20, 64 << 20}) : std::nullopt;
+  };
   expect(p, "shared-memory", Health::warn, "/dev/shm has 64.0 MiB");
   expect(p, "disk", Health::warn, "does not tell");
   p.subject.space = [&](const std::string& path) { return path == p.tree.path() ? std::optional(DiskSpace{gib, gib}) : std::nullopt; };
@@ -143,7 +149,8 @@ BOOST_AUTO_TEST_CASE(limits_of_the_process) {
   expect(p, "locked-memory", Health::warn, "ulimit -l");
   with("0                    unlimited", "unlimited            unlimited");
   expect(p, "core-files", Health::ok, "on:");
-  for (const std::string& garbage : {std::string(), std::string("\nMax open files"), std::string("\nMax open files x y"), std::string("\nMax open files  -3 4 f")}) {
+  for (const std::string& garbage :
+       {std::string(), std::string("\nMax open files"), std::string("\nMax open files x y"), std::string("\nMax open files  -3 4 f")}) {
     p.tree.write("/proc/self/limits", garbage);
     expect(p, "open-files", Health::warn, "does not say");
     expect(p, "core-files", Health::warn, "does not say");
@@ -182,7 +189,9 @@ BOOST_AUTO_TEST_CASE(gpus) {
 
 BOOST_AUTO_TEST_CASE(jsonnet_library) {
   Patient p;
-  p.subject.library = [](const std::string& name) { return name == "libjsonnet.so.0" ? std::string("cannot open shared object file") : std::string(); };
+  p.subject.library = [](const std::string& name) {
+    return name == "libjsonnet.so.0" ? std::string("cannot open shared object file") : std::string();
+  };
   expect(p, "jsonnet", Health::warn, "apt install libjsonnet0");
   BOOST_TEST(try_library("libc.so.6") == "");
   BOOST_TEST(try_library("libthere-is-none.so.9") != "");
@@ -191,7 +200,9 @@ BOOST_AUTO_TEST_CASE(jsonnet_library) {
 BOOST_AUTO_TEST_CASE(the_worker) {
   Patient p;
   expect(p, "worker", Health::ok, "fabric-worker 0.1.0");
-  p.subject.run_program = [](const std::vector<std::string>&) { return ProgramAnswer{true, 127, "error while loading shared libraries: libc10.so\n"}; };
+  p.subject.run_program = [](const std::vector<std::string>&) {
+    return ProgramAnswer{true, 127, "error while loading shared libraries: libc10.so\n"};
+  };
   expect(p, "worker", Health::bad, "ends with code 127: error while loading shared libraries: libc10.so");
   p.subject.run_program = [](const std::vector<std::string>&) { return ProgramAnswer{false, 0, "Permission denied"}; };
   expect(p, "worker", Health::bad, "does not start: Permission denied");

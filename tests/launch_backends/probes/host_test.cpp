@@ -105,11 +105,12 @@ BOOST_AUTO_TEST_CASE(interfaces_that_cannot_be_listed_are_a_warning) {
 }
 
 BOOST_AUTO_TEST_CASE(one_unreadable_file_is_one_warning_and_the_rest_stands) {
-  for (const std::string& garbage : {std::string(), std::string("\0\xff\xfe", 3), std::string("0-"), std::string("9-3"), std::string("0-999999999999"),
-                                    std::string(100000, '7'), std::string("MemTotal: -1 kB"), std::string("MemTotal: 99999999999999999 kB"),
-                                    std::string("Cpus_allowed_list:\t0-1"), std::string("\nCpus_allowed_list:"), std::string("MemTotal:")}) {
-    for (const std::string file : {"/proc/self/status", "/proc/meminfo", "/sys/devices/system/cpu/online", "/sys/devices/system/node/online",
-                                   "/sys/devices/system/node/node1/meminfo"}) {
+  for (const std::string& garbage :
+       {std::string(), std::string("\0\xff\xfe", 3), std::string("0-"), std::string("9-3"), std::string("0-999999999999"),
+        std::string(100000, '7'), std::string("MemTotal: -1 kB"), std::string("MemTotal: 99999999999999999 kB"),
+        std::string("Cpus_allowed_list:\t0-1"), std::string("\nCpus_allowed_list:"), std::string("MemTotal:")}) {
+    for (const std::string file : {"/proc/self/status", "/proc/meminfo", "/sys/devices/system/cpu/online",
+                                   "/sys/devices/system/node/online", "/sys/devices/system/node/node1/meminfo"}) {
       BOOST_TEST_CONTEXT(file << " holds " << garbage.substr(0, 40)) {
         const RecordedTree tree(server);
         tree.write(file, garbage);
@@ -223,14 +224,16 @@ BOOST_AUTO_TEST_CASE(cpu_lists) {
   BOOST_CHECK(is(" \t0-3,8,10-11\n", {0, 1, 2, 3, 8, 10, 11}));
   BOOST_CHECK(is("5,1,1-2", {1, 2, 5}));
   BOOST_CHECK(is("65535", {65535}));
-  for (const char* bad : {",", "1,", ",1", "-", "1-", "-1", "3-1", "0x1", "1 2", "a", "1-2-3", "65536", "0-65536", "1;2", "+1", "99999999999999999999"})
+  for (const char* bad :
+       {",", "1,", ",1", "-", "1-", "-1", "3-1", "0x1", "1 2", "a", "1-2-3", "65536", "0-65536", "1;2", "+1", "99999999999999999999"})
     BOOST_CHECK_MESSAGE(!parse_cpu_list(bad), bad);
 }
 
 BOOST_AUTO_TEST_CASE(memory_tables) {
   BOOST_CHECK(total_memory("MemTotal:  3 kB\n") == std::optional<std::int64_t>(3072));
   BOOST_CHECK(total_memory("Node 3 MemTotal: 0 kB") == std::optional<std::int64_t>(0));
-  for (const char* bad : {"", "MemTotal", "MemTotal:", "MemTotal: kB", "MemTotal: 3", "MemTotal: 3 MB", "MemTotal: -3 kB", "MemTotal: 99999999999999999999 kB"})
+  for (const char* bad : {"", "MemTotal", "MemTotal:", "MemTotal: kB", "MemTotal: 3", "MemTotal: 3 MB", "MemTotal: -3 kB",
+                          "MemTotal: 99999999999999999999 kB"})
     BOOST_CHECK_MESSAGE(!total_memory(bad), bad);
 }
 

@@ -51,7 +51,8 @@ BOOST_AUTO_TEST_CASE(each_reads_and_writes_the_same) {
 
 BOOST_AUTO_TEST_CASE(what_is_no_machine_is_refused) {
   for (const char* text : {"[]", "{}", R"({"version": 1, "source": "x"})", R"({"version": "1", "source": "x", "groups": []})",
-                           R"({"version": 1, "source": "x", "groups": [{"count": 1}]})", R"({"version": 1, "source": "x", "groups": [{"count": 1, "host": {}}]})"})
+                           R"({"version": 1, "source": "x", "groups": [{"count": 1}]})",
+                           R"({"version": 1, "source": "x", "groups": [{"count": 1, "host": {}}]})"})
     BOOST_CHECK_THROW(from_value<Hardware>(*read_json(std::string_view(text))), BindingError);
 }
 

@@ -21,7 +21,8 @@ struct Probed {
   Diagnostics diagnostics;
 };
 
-Probed probe(const std::string& machine, const CudaVariables& cuda = {}, const std::string& library = test::stand_in_library(), const RecordedTree& tree = RecordedTree()) {
+Probed probe(const std::string& machine, const CudaVariables& cuda = {}, const std::string& library = test::stand_in_library(),
+             const RecordedTree& tree = RecordedTree()) {
   const StandIn playing(machine);
   ProbeRoot root = tree.root();
   root.nvml = library;
@@ -120,7 +121,8 @@ BOOST_AUTO_TEST_CASE(missing_symbols_that_cost_a_fact) {
 }
 
 BOOST_AUTO_TEST_CASE(a_failing_gpu_is_left_out_and_the_others_keep_their_numbers) {
-  for (const char* call : {"nvmlDeviceGetHandleByIndex_v2", "nvmlDeviceGetName", "nvmlDeviceGetUUID", "nvmlDeviceGetMemoryInfo", "nvmlDeviceGetCudaComputeCapability"}) {
+  for (const char* call : {"nvmlDeviceGetHandleByIndex_v2", "nvmlDeviceGetName", "nvmlDeviceGetUUID", "nvmlDeviceGetMemoryInfo",
+                           "nvmlDeviceGetCudaComputeCapability"}) {
     BOOST_TEST_CONTEXT(call) {
       const Probed p = probe("gpus=4 fail=" + std::string(call) + ":2:15");
       BOOST_TEST(codes(p.diagnostics) == "FAB4032");
@@ -211,7 +213,8 @@ BOOST_AUTO_TEST_CASE(who_holds_the_gpus) {
                            {"/proc/72/cmdline", ""},
                            {"/proc/72/comm", "w\xf6rker\n"},
                            {"/proc/72/status", "garbage"}});
-  const StandIn playing("gpus=4 holder=1:71:1000 holder=1:72:18446744073709551615 holder=1:73:5 used=2:40000000000 fail=nvmlDeviceGetComputeRunningProcesses_v3:3:15");
+  const StandIn playing(
+      "gpus=4 holder=1:71:1000 holder=1:72:18446744073709551615 holder=1:73:5 used=2:40000000000 fail=nvmlDeviceGetComputeRunningProcesses_v3:3:15");
   ProbeRoot root = tree.root();
   root.nvml = test::stand_in_library();
   Diagnostics diagnostics;

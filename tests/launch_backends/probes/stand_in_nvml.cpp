@@ -50,7 +50,9 @@ int count() {
 // GPU i is the handle i + 1, its slice i + 1001.
 int index_of(Device device) { return static_cast<int>(reinterpret_cast<std::intptr_t>(device) - 1) % 1000; }
 bool is_slice(Device device) { return reinterpret_cast<std::intptr_t>(device) > 1000; }
-Device handle(int index, bool slice = false) { return reinterpret_cast<Device>(static_cast<std::intptr_t>(index + 1 + (slice ? 1000 : 0))); }
+Device handle(int index, bool slice = false) {
+  return reinterpret_cast<Device>(static_cast<std::intptr_t>(index + 1 + (slice ? 1000 : 0)));
+}
 
 int failure(const char* call, int gpu = -1) {
   for (const std::string& word : words("fail")) {
@@ -104,7 +106,10 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned index, Device* out) {
 
 int nvmlDeviceGetName(Device device, char* out, unsigned size) {
   const int gpu = index_of(device);
-  std::snprintf(out, size, "%s", is_slice(device) ? "NVIDIA H100 80GB HBM3 MIG 1g.10gb" : is_t4(gpu) ? "Tesla T4" : "NVIDIA H100 80GB HBM3");
+  std::snprintf(out, size, "%s",
+                is_slice(device) ? "NVIDIA H100 80GB HBM3 MIG 1g.10gb"
+                : is_t4(gpu)     ? "Tesla T4"
+                                 : "NVIDIA H100 80GB HBM3");
   return failure("nvmlDeviceGetName", gpu);
 }
 
