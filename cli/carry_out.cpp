@@ -138,16 +138,18 @@ int refuse_to_run(const Invocation& invocation, std::string code, std::string me
 }
 
 int carry_out(const Invocation& invocation, Planning& planning, const RunDirectory& run, const RunStart& start) {
-  // Whoever reads our output may leave, and a file that takes it may be full; the run goes on.
+  // Whoever reads our output may leave; the run goes on.
   std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGXFSZ, SIG_IGN);
   const Terminal& out = invocation.console.out;
   const Terminal& err = invocation.console.err;
   const Plan& plan = *planning.compilation.plan;
   const bool json = wants_json(invocation);
   RunView view(json ? err : out, err, plan.job.train ? RunView::Ranks::own_worker : RunView::Ranks::program);
   if (!json) {
-    report(invocation, planning.compilation);
+    // A warning that cannot be told is no reason not to run.
+    try {
+      report(invocation, planning.compilation);
+    } catch (const std::system_error&) {}
     std::string head = show_plan_briefly(plan, out, run.path());
     for (const std::string& remark : start.remarks) head += "  " + sanitised(remark) + '\n';
     view.head(head + '\n');
@@ -171,7 +173,11 @@ int carry_out(const Invocation& invocation, Planning& planning, const RunDirecto
     if (!std::exchange(told, true)) tell(failure(run, outcome, err));
   };
   if (!json) {
-    if (!quick && view.apart()) tell_failure();
+    if (!quick && view.apart()) {
+      tell_failure();
+      // A pager may take from the terminal what was told while it showed its own page.
+      told = !err.interactive;
+    }
     view.finish();
   }
   try {

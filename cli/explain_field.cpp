@@ -17,7 +17,8 @@ struct Demand {
   std::vector<std::string> choices;
   std::vector<std::string> bounds;
   std::string unit;
-  std::string items;  // of a list: what its elements are
+  std::string items;   // of a list: what its elements are
+  std::string values;  // of a map with names of the user's own: what its values are
 };
 
 const Value* definition(const Value& schema) {
@@ -55,6 +56,8 @@ void gather(const Value& schema, Demand& demand) {
     if (const Value* bound = schema.find(key)) add(demand.bounds, fmt::format("{} {}", words, plain(*bound)));
   if (const Value* items = schema.find("items"); items && items->is_object())
     if (const Value* type = items->find("type")) demand.items = type->as_string();
+  if (const Value* values = schema.find("additionalProperties"); values && values->is_object())
+    if (const Value* type = values->find("type")) demand.values = type->as_string();
 }
 
 std::string type_text(const Value& schema) {
@@ -69,6 +72,7 @@ std::string type_text(const Value& schema) {
   for (const std::string& type : d.types) {
     std::string word = type == "object" ? "map" : type == "array" ? "list" : type;
     if (type == "array" && !d.items.empty()) word += " of " + d.items + "s";
+    if (type == "object" && !d.values.empty()) word += " of " + d.values + "s";
     if (type == "string" && d.unit == "path") word = "path";
     text += (text.empty() ? "" : " or ") + word;
   }
@@ -178,7 +182,10 @@ std::vector<std::pair<std::string, std::string>> facts_of(const FieldNames& fiel
   if (!demand.unit.empty() && demand.unit != "duration" && demand.unit != "interval" && demand.unit != "path" && demand.unit != "devices")
     row("unit", demand.unit);
   const Value* preset = schema.find("default");
-  row("default", preset && !preset->is_object() ? plain(*preset) : field_properties(schema) ? "that of its fields" : "none");
+  if (field_is_required(field))
+    row("required", field.size() == 1 ? "yes" : "wherever " + dotted({field.begin(), field.end() - 1}) + " stands");
+  else if (preset && !preset->is_object()) row("default", plain(*preset));
+  else row("default", field_properties(schema) ? "that of its fields" : "no default");
   if (may_be_auto(schema)) row("auto", "may be `auto`: then fabric chooses, and `fabric plan` says why");
   if (const Value* shorter = schema.find("x-short"))
     row("short form", fmt::format("{}: X stands for {}: {{{}: X}}", field.back(), field.back(), shorter->as_string()));
@@ -252,7 +259,8 @@ std::string fields_page() {
     const Value& schema = *field_schema(field);
     text +=
         '\n' + std::string(std::min<std::size_t>(field.size() + 1, 4), '#') + " `" + dotted(field) + "`\n\n" + description(schema) + "\n\n";
-    for (const auto& [what, value] : facts_of(field)) text += "- " + what + ": " + (what == "default" ? '`' + value + '`' : value) + '\n';
+    for (const auto& [what, value] : facts_of(field))
+      text += "- " + what + ": " + (what == "default" && schema.find("default") ? '`' + value + '`' : value) + '\n';
     text += "\n```yaml\n" + example(field, schema, "") + "```\n";
   }
   return text;

@@ -83,8 +83,8 @@ std::string general_help(const Terminal& terminal) {
                  {"1", "a fault of fabric's own, or of the disk"},
                  {"130", "interrupted"}},
                 2, terminal.width, {0}) +
-          "  apply and resume: the exit code of the rank that failed (128 + n for a signal), 130 or 143 if\n"
-          "  stopped, 125 for what fabric itself refused or lost.\n";
+          "  apply and resume: the exit code of the rank that failed (128 + n for a signal), 130, 143 or 129 if\n"
+          "  stopped by INT, TERM or HUP, 125 for what fabric itself refused or lost.\n";
   text += "\n`fabric help COMMAND` shows one command, `fabric explain` every field of a job.\n";
   return text;
 }

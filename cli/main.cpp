@@ -1,4 +1,5 @@
 // The program `fabric`: finds the command, reads its options, and turns what went wrong into a sentence and an exit code.
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -27,9 +28,22 @@ bool asks_for_help(const std::vector<std::string>& arguments) {
   return false;
 }
 
+// The exit code says it too, where standard error takes nothing.
 void complain(const Terminal& err, std::string_view what, std::string_view help) {
-  err.write(err.paint(Style::error, "error") + err.paint(Style::strong, ": " + sanitised(what)) + '\n');
-  if (!help.empty()) err.write("  " + err.paint(Style::note, "=") + " help: " + sanitised(help) + '\n');
+  std::string text = err.paint(Style::error, "error") + err.paint(Style::strong, ": " + sanitised(what)) + '\n';
+  if (!help.empty()) text += "  " + err.paint(Style::note, "=") + " help: " + sanitised(help) + '\n';
+  [[maybe_unused]] const int error = write_all(err.fd, text);
+}
+
+// What this process and its children may rely on: that 0, 1 and 2 are open, so that no file of a run gets such a number, and that a
+// file beyond its limit of size is an error that can be told.
+void settle_in() {
+  for (int fd = open("/dev/null", O_RDWR); fd >= 0; fd = open("/dev/null", O_RDWR)) {
+    if (fd <= STDERR_FILENO) continue;
+    close(fd);
+    break;
+  }
+  std::signal(SIGXFSZ, SIG_IGN);
 }
 
 int dispatch(const std::vector<std::string>& arguments) {
@@ -73,6 +87,7 @@ int dispatch(const std::vector<std::string>& arguments) {
 }  // namespace fabric
 
 int main(int argc, char** argv) {
+  fabric::settle_in();
   // What fabric starts as its own child speaks a protocol and has no options to read.
   const std::string_view name = argc > 1 ? argv[1] : "";
   if (name == "agent") return fabric::agent_main(argc - 1, argv + 1);

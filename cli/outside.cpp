@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -65,19 +66,28 @@ JsonnetResult evaluate_jsonnet(const std::string& self, const JsonnetProgram& pr
   return result;
 }
 
-// What path points at in the end, one link after the other; the last need not exist. Stops at what names an open descriptor.
-std::string end_of_links(std::string path, std::optional<int>& descriptor) {
+// What path points at in the end, one link after the other, by the kernel's rules: `link/..` is the folder above where link leads. The
+// last need not exist. Stops at what names an open descriptor of this process.
+fs::path end_of_links(fs::path path) {
+  const fs::path descriptors = "/proc/" + std::to_string(getpid()) + "/fd";
   for (int links = 0; links < 40; ++links) {
-    path = fs::path(path).lexically_normal().string();
-    if (path == "/dev/stdout") descriptor = STDOUT_FILENO;
-    if (path == "/dev/stderr") descriptor = STDERR_FILENO;
-    for (const std::string_view folder : {"/dev/fd/", "/proc/self/fd/"})
-      if (path.starts_with(folder)) descriptor = std::atoi(path.c_str() + folder.size());
     std::error_code error;
-    if (descriptor || !fs::is_symlink(path, error)) break;
-    path = (fs::path(path).parent_path() / fs::read_symlink(path, error)).string();
+    const fs::path folder = fs::canonical(path.has_parent_path() ? path.parent_path() : ".", error);
+    if (error) break;
+    path = folder / path.filename();
+    if (folder == descriptors || !fs::is_symlink(path, error)) break;
+    path = folder / fs::read_symlink(path, error);
   }
   return path;
+}
+
+// The descriptor that path, an end of links, names.
+std::optional<int> descriptor_named(const fs::path& path) {
+  if (path.parent_path() != "/proc/" + std::to_string(getpid()) + "/fd") return std::nullopt;
+  const std::string name = path.filename().string();
+  int fd = -1;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), fd);
+  return error == std::errc() && end == name.data() + name.size() ? std::optional(fd) : std::nullopt;
 }
 
 bool same_file(const struct stat& file, int fd) {
@@ -113,24 +123,24 @@ ReadFile read_file(const std::string& path) {
 
 void write_file(const std::string& path, const std::string& content) {
   // A link stays, and what it points at is replaced.
-  std::optional<int> descriptor;
-  const std::string target = end_of_links(path, descriptor);
+  const fs::path target = end_of_links(path);
+  std::optional<int> descriptor = descriptor_named(target);
   struct stat status {};
-  const bool exists = stat(target.c_str(), &status) == 0;
+  const bool exists = stat(path.c_str(), &status) == 0;
   // A file that output goes to already keeps what stands in it.
   for (const int fd : {STDOUT_FILENO, STDERR_FILENO})
-    if (exists && S_ISREG(status.st_mode) && same_file(status, fd)) descriptor = fd;
+    if (exists && same_file(status, fd)) descriptor = fd;
   if (descriptor) {
     if ((errno = write_all(*descriptor, content)) != 0) fail("cannot write " + path);
     return;
   }
   // A device, a pipe or a terminal takes what is written; it cannot be replaced.
   if (exists && !S_ISREG(status.st_mode)) {
-    const Descriptor file{open(target.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY)};
+    const Descriptor file{open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY)};
     if (file.fd < 0 || (errno = write_all(file.fd, content)) != 0) fail("cannot write " + path);
     return;
   }
-  std::string temporary = target + ".XXXXXX";
+  std::string temporary = target.string() + ".XXXXXX";
   const Descriptor file{mkstemp(temporary.data())};
   if (file.fd < 0) fail("cannot write " + path);
   // mkstemp made it private; a new file gets what the umask leaves.

@@ -99,6 +99,8 @@ Arguments parse_arguments(const Command& command, const std::vector<std::string>
   if (const auto format = parsed.value("format"); format && *format != "human" && *format != "json")
     throw UsageError("`" + *format + "` is not a format", "the formats are human and json");
   if (!operands.empty()) parsed.operand = operands.front();
+  if (command.operand && parsed.operand && parsed.operand->empty())
+    throw UsageError("the " + std::string(command.operand->name) + " is empty", "is a variable unset on your command line?");
   if (command.operand && command.operand->required && !parsed.operand)
     throw UsageError("`fabric " + std::string(command.name) + "` needs a " + std::string(command.operand->name) + ": " +
                          std::string(command.operand->help),

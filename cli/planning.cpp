@@ -14,7 +14,8 @@ namespace {
 std::string_view code_of(QuestionKind kind) {
   switch (kind) {
     case QuestionKind::is_directory: return "FAB5001";
-    case QuestionKind::is_file: return "FAB5002";
+    case QuestionKind::is_file:
+    case QuestionKind::is_plain_or_gzip_file: return "FAB5002";
     case QuestionKind::is_program: break;
   }
   return "FAB5003";
@@ -22,10 +23,16 @@ std::string_view code_of(QuestionKind kind) {
 
 // on_command_line: the path came from the command line and not from a file.
 std::string way_out(const Question& question, bool on_command_line) {
+  // A shell would have replaced these.
+  if (const std::size_t at = question.subject.find("/~/"); at != std::string::npos || question.subject.find("/$") != std::string::npos)
+    return "`~` and `$` mean nothing in a path of a job: write it out, or give it where a shell replaces them: --set " + question.field +
+           "=\"$HOME/...\"";
   const std::string from = on_command_line ? "; on the command line a relative path counts from the working directory"
                                            : "; a relative path counts from the job file's folder";
   switch (question.kind) {
     case QuestionKind::is_directory: return "make the folder, or write the path of the right one" + from;
+    case QuestionKind::is_plain_or_gzip_file:
+      return "the folder of a data set has four files, plain or with .gz behind their names; see `fabric explain " + question.field + "`";
     case QuestionKind::is_file: return "write the path of a file that is there" + from;
     case QuestionKind::is_program:
       return question.field == "train" ? "build it: a fabric that was built without the runtime plans but does not train"
@@ -40,6 +47,8 @@ void ask(Planning& p) {
   const std::vector<std::string> answers = p.backend->answer(questions);
   for (std::size_t i = 0; i < questions.size(); ++i) {
     if (answers[i].empty()) continue;
+    // What is wrong with a field is said once: of four files of a data set the first that is missing.
+    if (i > 0 && !answers[i - 1].empty() && questions[i - 1].field == questions[i].field) continue;
     Diagnostic d;
     d.code = code_of(questions[i].kind);
     d.message = answers[i];

@@ -1,5 +1,7 @@
 #include "cli/run_view.hpp"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
@@ -59,14 +61,26 @@ std::string grouped(double number) {
   return digits;
 }
 
-// Lines and bar of one terminal keep their order; a pipe that is full holds up no bar elsewhere.
+namespace {
+
+// Whether what is written to both comes out at one place.
+bool same_place(const Terminal& a, const Terminal& b) {
+  if (a.fd == b.fd || (a.interactive && b.interactive)) return true;
+  struct stat one {};
+  struct stat other {};
+  return fstat(a.fd, &one) == 0 && fstat(b.fd, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+}  // namespace
+
+// Lines and bar of one terminal or pipe keep their order; a pipe that is full holds up no bar elsewhere.
 RunView::RunView(const Terminal& lines, const Terminal& bar, Ranks ranks)
     : lines_(lines),
       bar_(bar),
       ranks_(ranks),
       lines_out_(lines.fd),
       bar_alone_(bar.fd),
-      bar_out_(lines.fd == bar.fd || (lines.interactive && bar.interactive) ? lines_out_ : bar_alone_) {}
+      bar_out_(same_place(lines, bar) ? lines_out_ : bar_alone_) {}
 
 double RunView::seconds() const { return std::chrono::duration<double>(Clock::now() - begun_).count(); }
 
@@ -122,7 +136,7 @@ void RunView::on_event(const Event& event) {
           (asked ? ": ranks save and leave, press Ctrl-C again to kill" : ": " + sanitised(why)));
     return;
   }
-  // The controller has something to say.
+  // The controller or an agent has something to say.
   if (event.kind == "note" && !event.rank) {
     if (const std::string message = text(d, "message"); !message.empty())
       print(lines_.paint(Style::warning, "note") + ": " + sanitised(message));

@@ -81,6 +81,13 @@ Value plan_document(const Plan& plan) {
   return document;
 }
 
+void refuse_saved_plan(const std::string& job) {
+  if (!job.ends_with(".json")) return;
+  if (const ReadFile file = read_file(job); file.text && looks_like_saved_plan(*file.text))
+    throw UsageError("`" + job + "` is a saved plan and no job",
+                     "`" + shell_line({"fabric", "apply", job}) + "` runs it; the job it was made of is named in it");
+}
+
 bool looks_like_saved_plan(std::string_view text) {
   const std::size_t begin = text.find_first_not_of(" \t\r\n");
   if (begin == std::string_view::npos || text[begin] != '{') return false;

@@ -16,6 +16,9 @@ Value plan_document(const Plan& plan);
 // Whether a file is a saved plan, and not a job, by its content.
 bool looks_like_saved_plan(std::string_view text);
 
+// Throws UsageError if the file that is given as a job is a saved plan.
+void refuse_saved_plan(const std::string& job);
+
 // The plan that `text`, the content of the file `name`, holds, planned again on this machine. Good only if nothing has changed
 // since it was saved; else its diagnostics name what did (FAB6xxx). way_out is their help; by default, to save the plan again.
 Planning plan_saved(const std::string& name, const std::string& text, const std::string& self, const std::string& way_out = "");

@@ -133,7 +133,15 @@ std::optional<Hardware> read_hardware(const std::string& path, Sources& sources,
   const std::vector<Violation> violations = JsonSchema(hardware_schema()).validate(*value);
   for (const Violation& violation : violations) diagnostics.add(wrong_hardware(violation));
   if (!violations.empty()) return std::nullopt;
-  return from_value<Hardware>(*value);
+  Hardware hardware = from_value<Hardware>(*value);
+  if (hardware.groups.size() == 1 && hardware.groups.front().count == 1) return hardware;
+  d.code = "FAB4803";
+  d.message = path + " describes several machines, and this version of fabric plans for one";
+  d.at = Place("groups");
+  d.label = "more than one";
+  d.help = "leave one group with `count: 1`";
+  diagnostics.add(std::move(d));
+  return std::nullopt;
 }
 
 }  // namespace fabric

@@ -75,13 +75,13 @@ std::string title(const Plan& plan, const Terminal& terminal) {
 
 using Rows = std::vector<std::vector<std::string>>;
 
-Rows facts(const Plan& plan, const Terminal& terminal) {
+Rows facts(const Plan& plan, const Terminal& terminal, const std::string& where) {
   Rows rows;
   const auto row = [&](std::string_view what, std::string text) { rows.push_back({terminal.paint(Style::faint, what), std::move(text)}); };
   row("Job", sanitised(shown_path(plan.request.job)));
   if (!plan.request.profiles.empty()) row("Profile", sanitised(joined(plan.request.profiles, ", ")));
   for (const std::string& set : plan.request.sets) row("Set", sanitised(set));
-  row("Where", plan.job.backend == BackendName::local ? "this machine" : std::string(name_of(plan.job.backend)));
+  row("Where", sanitised(where));
   row("Ranks", resources(plan));
   if (plan.job.train)
     for (auto& [what, text] : training(*plan.job.train)) row(what, std::move(text));
@@ -91,8 +91,8 @@ Rows facts(const Plan& plan, const Terminal& terminal) {
 std::string section(std::string_view name, const Terminal& terminal) { return '\n' + terminal.paint(Style::strong, name) + '\n'; }
 
 std::string shell_word(const std::string& word) {
-  constexpr std::string_view plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./=:,+@%<>";
-  if (!word.empty() && word.find_first_not_of(plain) == std::string::npos && word.find_first_of("<>") == std::string::npos) return word;
+  constexpr std::string_view plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./=:,+@%";
+  if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) return word;
   std::string quoted = "'";
   for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return quoted + '\'';
@@ -127,13 +127,14 @@ std::string shell_line(const std::vector<std::string>& arguments) {
 }
 
 std::string show_plan_briefly(const Plan& plan, const Terminal& terminal, const std::string& run) {
-  Rows rows = facts(plan, terminal);
+  Rows rows = facts(plan, terminal, "this machine");
   if (!run.empty()) rows.push_back({terminal.paint(Style::faint, "Run"), sanitised(shown_path(run))});
   return title(plan, terminal) + table(rows, 2, terminal.width);
 }
 
-std::string show_plan(const Plan& plan, bool answered, const Terminal& terminal) {
-  std::string text = show_plan_briefly(plan, terminal);
+std::string show_plan(const Plan& plan, const std::optional<std::string>& hardware_file, const Terminal& terminal) {
+  const std::string where = hardware_file ? "the machine that " + *hardware_file + " describes" : "this machine";
+  std::string text = title(plan, terminal) + table(facts(plan, terminal, where), 2, terminal.width);
 
   Rows nodes = {{terminal.paint(Style::faint, "node"), terminal.paint(Style::faint, "ranks"), terminal.paint(Style::faint, "devices"),
                  terminal.paint(Style::faint, "threads a rank"), terminal.paint(Style::faint, "starts")}};
@@ -153,7 +154,7 @@ std::string show_plan(const Plan& plan, bool answered, const Terminal& terminal)
   for (const Output& o : plan.outputs) outputs.push_back({sanitised(o.path), sanitised(o.what)});
   text += section("Writes, below runs/" + sanitised(plan.name) + "/TIME-ID", terminal) + table(outputs, 2, terminal.width);
 
-  if (!answered && !plan.questions.empty()) {
+  if (hardware_file && !plan.questions.empty()) {
     Rows open;
     for (const Question& q : plan.questions) open.push_back({sanitised(q.field), sanitised(q.subject)});
     text += section("Not looked at, since the hardware comes from a file", terminal) + table(open, 2, terminal.width);

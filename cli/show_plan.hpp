@@ -9,8 +9,9 @@
 
 namespace fabric {
 
-// The whole picture. answered: the plan's questions were put to this machine; else it says that they were not.
-std::string show_plan(const Plan& plan, bool answered, const Terminal& terminal);
+// The whole picture. hardware_file: describes the machine that the plan is for, if that is not this one; then it says that the plan's
+// questions were put to nobody.
+std::string show_plan(const Plan& plan, const std::optional<std::string>& hardware_file, const Terminal& terminal);
 
 // Its first lines, for the head of an `apply`. run: the folder of the run, if there is one already.
 std::string show_plan_briefly(const Plan& plan, const Terminal& terminal, const std::string& run = "");

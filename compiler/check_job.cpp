@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <array>
 
+#include "compiler/share_batch.hpp"
+#include "schema/catalog.hpp"
+
 namespace fabric {
 namespace {
 
@@ -77,6 +80,12 @@ class JobChecker {
   }
 
   void process_group() {
+    if (job_.process_group.timeout.seconds <= 0)
+      diagnostics_.add({.code = "FAB3016",
+                        .message = "process_group.timeout is 0: no collective could ever succeed",
+                        .at = Place("process_group.timeout"),
+                        .label = "no time at all",
+                        .help = "write how long a rank waits for the others, such as `30m`"});
     if (is_auto(job_.process_group.backend)) return;
     const GroupBackend backend = std::get<GroupBackend>(job_.process_group.backend);
     if (backend == GroupBackend::nccl && on(Accelerator::cpu))
@@ -108,7 +117,7 @@ class JobChecker {
                         .message = "`train` does not say when to end: it has neither `epochs` nor `steps`",
                         .at = Place("train", true),
                         .label = "no end in here",
-                        .help = "add `epochs: 3`"});
+                        .help = "add `epochs: 3`; a profile or --set that takes one back with null gives the other"});
     only_for(train, OptimizerName::sgd, "train.optimizer.momentum", "FAB3005");
     only_for(train, OptimizerName::adamw, "train.optimizer.betas", "FAB3006");
     only_for(train, OptimizerName::adamw, "train.optimizer.eps", "FAB3007");
@@ -127,6 +136,7 @@ class JobChecker {
                         .at = Place("train.micro_batch_size"),
                         .label = "a part is not larger than the whole",
                         .help = "batch_size = micro_batch_size x accumulation x ranks"});
+    else if (const std::optional<std::int64_t> world = written_world_size(job_)) share_batch(train, *world, diagnostics_);
   }
 
   // A parameter of the other optimizer would be read by nobody.
@@ -145,6 +155,7 @@ class JobChecker {
   // A value that is written must have an effect: these reach fabric's own runtime only.
   void program() {
     if (job_.train) return;
+    launcher();
     for (const char* field : {"precision", "strategy", "seed", "checkpoint", "process_group"}) {
       const Path path(field);
       if (!origins_.find(path)) continue;
@@ -154,6 +165,22 @@ class JobChecker {
                         .label = "nothing reads this",
                         .help = "give it to the program as an argument or in `env`, and remove it here"});
     }
+  }
+
+  // A launcher would start all its ranks once for each of ours.
+  void launcher() {
+    const std::string& program = job_.program->command.front();
+    const std::string name = program.substr(program.rfind('/') + 1);
+    if (const auto world = written_world_size(job_); world && *world == 1) return;
+    for (const std::string_view known : {"torchrun", "accelerate", "deepspeed", "mpirun", "mpiexec", "srun", "lightning", "horovodrun"})
+      if (name == known)
+        diagnostics_.add({.severity = Severity::warning,
+                          .code = "FAB3034",
+                          .message = "`" + name + "` starts ranks itself, and fabric starts it once for each rank",
+                          .at = Place(Path("program") / "command" / std::size_t{0}),
+                          .label = "a launcher inside a launcher",
+                          .help = "start your script itself, `[python, train.py, ...]`: fabric gives it the variables that `" + name +
+                                  "` would; or write `devices: 1`"});
   }
 
   void environment() {
@@ -230,7 +257,11 @@ class JobChecker {
 std::vector<Question> questions_of(const JobSpec& job, const std::string& worker) {
   std::vector<Question> all;
   if (job.train) {
-    all.push_back({QuestionKind::is_directory, job.train->data.path, "train.data.path"});
+    const std::string& folder = job.train->data.path;
+    all.push_back({QuestionKind::is_directory, folder, "train.data.path"});
+    for (const std::string_view file : idx_files)
+      all.push_back(
+          {QuestionKind::is_plain_or_gzip_file, (folder.ends_with('/') ? folder : folder + '/') + std::string(file), "train.data.path"});
     if (job.train->initial_weights) all.push_back({QuestionKind::is_file, *job.train->initial_weights, "train.initial_weights"});
     all.push_back({QuestionKind::is_program, worker, "train"});
   }

@@ -43,18 +43,23 @@ bool follows_from(const Diagnostic& d, const std::vector<Path>& refused) {
 }
 
 // What else is wrong, judged without the parts that were refused, so that a user sees all errors in one go.
-void check_the_rest(Value job, const std::vector<Path>& refused, const std::string& worker, Compilation& c) {
+void check_the_rest(Value job, std::vector<Path> refused, const std::string& worker, Compilation& c) {
   for (const Path& path : refused) take_out(job, path);
   job.erase("profiles");
   fill_defaults(job);
+  std::optional<JobSpec> rest;
+  for (int sections = 0; !rest; ++sections) try {
+      rest = read_job(job);
+    } catch (const BindingError& error) {
+      // Something that its section cannot do without is among the refused.
+      if (error.path.steps().size() < 2 || sections == 10) return;
+      const Path section = error.path.parent();
+      take_out(job, section);
+      refused.push_back(section);
+    }
   Diagnostics more;
-  try {
-    const JobSpec rest = read_job(job);
-    check_job(rest, c.origins, more);
-    c.questions = questions_of(rest, worker);
-  } catch (const BindingError&) {
-    return;  // something that no job can do without is among the refused
-  }
+  check_job(*rest, c.origins, more);
+  c.questions = questions_of(*rest, worker);
   for (const Diagnostic& d : more.all())
     if (!follows_from(d, refused)) c.diagnostics.add(d);
   std::erase_if(c.questions, [&refused](const Question& q) {

@@ -127,8 +127,9 @@ std::optional<JobFile> read_job_file(const Request& request, const Outside& outs
   const std::uint32_t source = sources.add({shown.starts_with("../..") ? path : shown, *file.text, Source::Kind::file});
 
   const std::string extension = as_path.extension().string();
+  const bool computed = extension == ".jsonnet" || extension == ".libsonnet";
   std::optional<Value> value;
-  if (extension == ".jsonnet" || extension == ".libsonnet") {
+  if (computed) {
     value = read_jsonnet(sources, source, path, outside, origins, inputs, diagnostics);
   } else if (extension == ".json") {
     value = read_json(sources, source, &origins, diagnostics);
@@ -150,7 +151,7 @@ std::optional<JobFile> read_job_file(const Request& request, const Outside& outs
                      .help = "begin with `fabric: 1`; `fabric explain` lists the fields"});
     return std::nullopt;
   }
-  return JobFile{std::move(*value), as_path.parent_path().string(), extension == ".jsonnet" || extension == ".libsonnet"};
+  return JobFile{std::move(*value), as_path.parent_path().string(), computed};
 }
 
 // In a profile null takes a variable back, and a Jsonnet program may compute null for "not this time". Written in the job itself and
@@ -200,6 +201,19 @@ void apply_profiles(const Request& request, Value& job, Sources& sources, Source
   }
 }
 
+// Whether a field holds a string and nothing else, as a variable of env does.
+bool takes_text_only(const Path& path) {
+  std::vector<std::string> names;
+  for (const Path::Step& step : path.steps()) {
+    if (!std::holds_alternative<std::string>(step)) return false;
+    names.push_back(std::get<std::string>(step));
+  }
+  if (names.size() == 2 && names[0] == "env") return true;
+  const Value* field = field_schema(names);
+  const Value* type = field ? field->find("type") : nullptr;
+  return type && *type == Value("string");
+}
+
 void apply_set(const std::string& text, const Outside& outside, Value& job, Sources& sources, SourceMap& origins,
                Diagnostics& diagnostics) {
   const std::uint32_t source = sources.add({"--set", text, Source::Kind::option});
@@ -213,10 +227,21 @@ void apply_set(const std::string& text, const Outside& outside, Value& job, Sour
                      .help = "write for example --set train.optimizer.lr=0.01"});
     return;
   }
-  SourceMap set_origins;
   const auto begin = static_cast<std::uint32_t>(equals + 1);
+  if (begin == text.size()) {
+    diagnostics.add({.code = "FAB2023",
+                     .message = "`--set " + text + "` gives no value",
+                     .at = whole,
+                     .label = "nothing behind =",
+                     .help = "is a variable unset on your command line? `" + text + "null` takes the field back, `" + text +
+                             "'\"\"'` gives an empty text"});
+    return;
+  }
+  SourceMap set_origins;
   std::optional<Value> value = read_yaml_flow(sources, source, begin, *path, set_origins, diagnostics);
   if (!value) return;
+  // A shell takes quotes away: where only text can be meant, 1 is text.
+  if ((value->is_number() || value->is_bool()) && takes_text_only(*path)) value = Value(text.substr(begin));
   for (const Path::Step& step : path->steps()) {
     if (std::holds_alternative<std::string>(step)) continue;
     diagnostics.add({.code = "FAB2022",

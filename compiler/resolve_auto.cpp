@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "compiler/share_batch.hpp"
 #include "schema/catalog.hpp"
 #include "schema/json.hpp"
 
@@ -13,14 +14,13 @@ namespace {
 
 std::string count_of(std::int64_t n, const std::string& noun) { return std::to_string(n) + ' ' + noun + (n == 1 ? "" : "s"); }
 
+constexpr std::int64_t most_data_workers = 4;  // of a rank, chosen by auto
+
 std::string number(double d) { return canonical_json(Value(d)); }
 
 class Resolver {
  public:
-  Resolver(const JobSpec& job, const Hardware& hardware, Diagnostics& diagnostics)
-      : spec_(job), host_(hardware.groups.front().host), diagnostics_(diagnostics) {
-    assert(!hardware.groups.empty());
-  }
+  Resolver(const JobSpec& job, const Host& host, Diagnostics& diagnostics) : spec_(job), host_(host), diagnostics_(diagnostics) {}
 
   std::optional<Resolution> run() {
     copy_what_is_written();
@@ -255,7 +255,20 @@ class Resolver {
       d.inputs.push_back({"ranks_per_node", ranks_});
       d.rule = "cpus-per-rank";
       d.because = words + ", " + count_of(ranks_, "rank") + " a node";
-      return std::max<std::int64_t>(1, budget / std::max<std::int64_t>(1, ranks_));
+      const std::int64_t each = budget / std::max<std::int64_t>(1, ranks_);
+      // A GPU computes while CPUs prepare its batches; where CPUs compute, preparing is the small part.
+      std::int64_t preparing = 0;
+      if (spec_.train) d.inputs.push_back({"accelerator", name_of(out_.job.accelerator)});
+      if (spec_.train && cuda()) {
+        const auto& written = spec_.train->data_workers;
+        preparing = is_auto(written) ? std::min<std::int64_t>(each / 2, most_data_workers) : std::get<std::int64_t>(written);
+        d.inputs.push_back({"train.data_workers", is_auto(written) ? Value("auto") : Value(preparing)});
+        d.because +=
+            "; accelerator cuda: " + count_of(preparing, "CPU") + " of each rank for data_workers" + (is_auto(written) ? " auto" : "");
+      } else if (spec_.train) {
+        d.because += "; accelerator cpu";
+      }
+      return std::max<std::int64_t>(1, each - preparing);
     });
   }
 
@@ -285,58 +298,25 @@ class Resolver {
   }
 
   void batch(const Train<Spec>& train) {
-    const std::int64_t whole = train.batch_size;
-    std::int64_t& micro = out_.job.train->micro_batch_size;
-    std::int64_t& times = out_.job.train->accumulation;
-    const auto indivisible = [&](std::int64_t parts, const std::string& of) {
-      const std::int64_t below = whole / parts * parts;
-      diagnostics_.add({.code = "FAB3020",
-                        .message = "batch_size " + std::to_string(whole) + " cannot be shared out equally over " + of,
-                        .at = Place("train.batch_size"),
-                        .label = "not a multiple of " + std::to_string(parts),
-                        .help = "write " + (below > 0 ? std::to_string(below) + " or " : "") + std::to_string(below + parts) +
-                                "; batch_size = micro_batch_size x accumulation x ranks"});
+    const std::optional<BatchShares> shares = share_batch(train, world_, diagnostics_);
+    if (!shares) return;
+    const auto over = [&](Decision& d, const std::string& rest) {
+      d.inputs = {{"train.batch_size", train.batch_size}, {"world_size", world_}};
+      d.because = "batch_size " + std::to_string(train.batch_size) + " over " + count_of(world_, "rank") + rest;
     };
-    const std::string ranks = count_of(world_, "rank");
-    const auto inputs = [&](Decision& d) { d.inputs = {{"train.batch_size", whole}, {"world_size", world_}}; };
-    if (is_auto(train.micro_batch_size)) {
-      const std::int64_t steps = is_auto(train.accumulation) ? 1 : std::get<std::int64_t>(train.accumulation);
-      if (whole % (world_ * steps) != 0)
-        return indivisible(world_ * steps, ranks + (steps == 1 ? "" : " x accumulation " + std::to_string(steps)));
-      settle("train.micro_batch_size", train.micro_batch_size, micro, [&](Decision& d) {
-        inputs(d);
-        d.inputs.push_back({"train.accumulation", is_auto(train.accumulation) ? Value("auto") : Value(steps)});
-        d.rule = "batch-over-ranks";
-        d.because = "batch_size " + std::to_string(whole) + " over " + ranks +
-                    (is_auto(train.accumulation) ? ", accumulation auto" : ", accumulation " + std::to_string(steps));
-        return whole / (world_ * steps);
-      });
-    } else {
-      micro = std::get<std::int64_t>(train.micro_batch_size);
-    }
-    if (whole % (world_ * micro) != 0) {
-      if (is_auto(train.accumulation)) indivisible(world_ * micro, ranks + " x micro_batch_size " + std::to_string(micro));
-      else mismatch(whole, micro, std::get<std::int64_t>(train.accumulation), ranks);
-      return;
-    }
-    settle("train.accumulation", train.accumulation, times, [&](Decision& d) {
-      inputs(d);
-      d.inputs.push_back({"train.micro_batch_size", micro});
-      d.rule = "what-is-left";
-      d.because = "batch_size " + std::to_string(whole) + " over " + ranks + " x micro_batch_size " + std::to_string(micro);
-      return whole / (world_ * micro);
+    settle("train.micro_batch_size", train.micro_batch_size, out_.job.train->micro_batch_size, [&](Decision& d) {
+      const bool open = is_auto(train.accumulation);
+      over(d, ", accumulation " + (open ? "auto" : std::to_string(shares->accumulation)));
+      d.inputs.push_back({"train.accumulation", open ? Value("auto") : Value(shares->accumulation)});
+      d.rule = "batch-over-ranks";
+      return shares->micro_batch_size;
     });
-    if (micro * times * world_ != whole) mismatch(whole, micro, times, ranks);
-  }
-
-  void mismatch(std::int64_t whole, std::int64_t micro, std::int64_t times, const std::string& ranks) {
-    diagnostics_.add({.code = "FAB3023",
-                      .message = "batch_size is " + std::to_string(whole) + ", but micro_batch_size " + std::to_string(micro) +
-                                 " x accumulation " + std::to_string(times) + " x " + ranks + " = " +
-                                 std::to_string(micro * times * world_),
-                      .at = Place("train.batch_size"),
-                      .label = "does not agree",
-                      .help = "leave micro_batch_size or accumulation to `auto`"});
+    settle("train.accumulation", train.accumulation, out_.job.train->accumulation, [&](Decision& d) {
+      over(d, " x micro_batch_size " + std::to_string(shares->micro_batch_size));
+      d.inputs.push_back({"train.micro_batch_size", shares->micro_batch_size});
+      d.rule = "what-is-left";
+      return shares->accumulation;
+    });
   }
 
   void data_workers(const Train<Spec>& train) {
@@ -346,8 +326,9 @@ class Resolver {
       d.inputs.push_back({"ranks_per_node", ranks_});
       d.inputs.push_back({"threads", out_.job.threads});
       d.rule = "cpus-left";
-      d.because = words + ", " + count_of(ranks_, "rank") + " a node with " + count_of(out_.job.threads, "thread") + " each; 1 to 4";
-      return std::clamp<std::int64_t>(budget / std::max<std::int64_t>(1, ranks_) - out_.job.threads, 1, 4);
+      d.because = words + ", " + count_of(ranks_, "rank") + " a node with " + count_of(out_.job.threads, "thread") + " each; 1 to " +
+                  std::to_string(most_data_workers);
+      return std::clamp<std::int64_t>(budget / std::max<std::int64_t>(1, ranks_) - out_.job.threads, 1, most_data_workers);
     });
   }
 
@@ -381,7 +362,8 @@ class Resolver {
 }  // namespace
 
 std::optional<Resolution> resolve_auto(const JobSpec& job, const Hardware& hardware, Diagnostics& diagnostics) {
-  return Resolver(job, hardware, diagnostics).run();
+  assert(!hardware.groups.empty());
+  return Resolver(job, hardware.groups.front().host, diagnostics).run();
 }
 
 }  // namespace fabric

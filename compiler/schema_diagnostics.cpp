@@ -82,7 +82,8 @@ struct Expectation {
   void gather(const Value& schema) {
     const Value* followed = &schema;
     if (const Value* reference = schema.find("$ref"))
-      followed = job_schema().find("definitions")->find(std::string_view(reference->as_string()).substr(14));
+      followed =
+          job_schema().find("definitions")->find(std::string_view(reference->as_string()).substr(reference->as_string().rfind('/') + 1));
     const Value& at = *followed;
     if (const Value* u = at.find("x-unit")) unit = u->as_string();
     if (const Value* c = at.find("const"); c && *c == Value("auto")) may_be_auto = true;
@@ -128,8 +129,10 @@ class SchemaChecker {
  public:
   SchemaChecker(const Value& job, const SourceMap& origins, const Sources& sources, Diagnostics& diagnostics)
       : job_(job), origins_(origins), sources_(sources), diagnostics_(diagnostics) {
-    for (const Diagnostic& d : diagnostics.all())
+    for (const Diagnostic& d : diagnostics.all()) {
       if (d.at.span) already_blamed_.insert(*d.at.span);
+      merge_key_refused_ |= d.code == "FAB0104";
+    }
   }
 
   std::vector<Path> refused() const { return {refused_.begin(), refused_.end()}; }
@@ -199,31 +202,34 @@ class SchemaChecker {
       if (ours.empty()) {
         d.help = std::string(peer->hint);
       } else {
-        d.help = "did you mean `" + ours + "`?";
-        if (!peer->hint.empty()) d.help += ' ' + std::string(peer->hint);
+        const std::optional<Path> meant = Path::parse(ours);
+        const bool there = meant && find(job_, *meant) && origins_.find(*meant);
+        d.help = there ? "`" + ours + "` says this, and is written already: remove `" + violation.property + "`"
+                       : "did you mean `" + ours + "`?";
+        if (!peer->hint.empty()) d.help += (there ? "; " : " ") + std::string(peer->hint);
         const bool here = ours.starts_with(prefix) && ours.find('.', prefix.size()) == std::string::npos;
         const std::string leaf = ours.substr(prefix.size());
         if (here && peer->hint.empty() && !find(job_, violation.instance / leaf)) set_fix(d, path, leaf);
       }
     } else if (const auto meant = closest(violation.property, siblings)) {
-      d.help = "did you mean `" + *meant + "`?";
-      if (!find(job_, violation.instance / *meant)) set_fix(d, path, *meant);
+      const bool there = find(job_, violation.instance / *meant);
+      d.help = there ? "did you mean `" + *meant + "`? That is written already: remove one" : "did you mean `" + *meant + "`?";
+      if (!there) set_fix(d, path, *meant);
     } else if (const auto elsewhere = field_elsewhere(violation.property)) {
-      d.help = "`" + violation.property + "` is a field of `" + *elsewhere + "`: move it there";
+      d.help = "did you mean `" + *elsewhere + "`?";
     } else {
       d.help = "the fields of " + where + " are: " + listed(siblings, " and ");
     }
     diagnostics_.add(std::move(d));
   }
 
-  // The section that has a field of this name, if just one way to say it exists.
+  // The fields of this name elsewhere.
   static std::optional<std::string> field_elsewhere(const std::string& name) {
+    std::vector<std::string> paths;
     for (const auto& [leaf, path] : all_fields())
-      if (leaf == name) {
-        const std::size_t dot = path.rfind('.');
-        return dot == std::string::npos ? "the job itself" : path.substr(0, dot);
-      }
-    return std::nullopt;
+      if (leaf == name) paths.push_back(path);
+    if (paths.empty()) return std::nullopt;
+    return listed(paths, "` or `");
   }
 
   void set_fix(Diagnostic& d, const Path& path, const std::string& replacement) {
@@ -236,6 +242,7 @@ class SchemaChecker {
   void missing(const Violation& violation) {
     const Path path = violation.instance / violation.property;
     if (!missing_.insert(path).second) return;
+    if (merge_key_refused_) return;
     const Value* field = field_schema(field_names(path));
     std::string wants;
     if (field) {
@@ -290,9 +297,10 @@ class SchemaChecker {
     if (field_names(violation.instance) == std::vector<std::string>{"precision"} && word.starts_with("16") && on_cpu()) {
       d.code = "FAB3010";
       d.message = "precision " + quoted(value) + " cannot run on a CPU";
-      d.label = "float16 needs a GPU";
+      d.label = "float16 trains on a GPU";
       d.help =
-          "CPUs have no float16 arithmetic to train with, and half of its range would be lost; write `precision: bf16-mixed` or `32-true`";
+          "gradients underflow in float16, and LibTorch trains on a CPU in bfloat16, which has the range of 32 bits: write "
+          "`precision: bf16-mixed` or `32-true`";
       set_value_fix(d, violation.instance, "bf16-mixed");
     } else if (known_later) {
       d.code = "FAB2004";
@@ -318,18 +326,24 @@ class SchemaChecker {
         if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
       if (capitals.starts_with("SIG")) capitals.erase(0, 3);
       const bool signal = std::find(words.begin(), words.end(), capitals) != words.end();
-      const auto meant = signal ? std::optional(capitals) : closest(word, words);
+      auto meant = signal ? std::optional(capitals) : closest(word, words);
+      if (const Value* peers = field.find("x-peers"))
+        if (const Value* ours = peers->find(word)) meant = ours->as_string();
       const bool usable = meant && std::find(expected.later.begin(), expected.later.end(), *meant) == expected.later.end();
-      d.help = meant ? "did you mean `" + *meant + "`?" : "write " + expected.str();
+      d.help = !meant   ? "write one of these; see `fabric explain " + path + "`"
+               : usable ? "did you mean `" + *meant + "`?"
+                        : "`" + *meant + "` is not in this version of fabric; write " + expected.str();
       if (usable) set_value_fix(d, violation.instance, *meant);
+      if (path == "fabric") {
+        d.help = "this program reads version 1 of the job file: write `fabric: 1`";
+        set_value_fix(d, violation.instance, "1", false);
+      }
     } else if (!accepts_kind(expected, value)) {
       d.code = "FAB2002";
       d.message = path + ": expected " + expected.str() + ", found " + found(value);
       d.label = "expected " + expected.str();
       d.help = type_help(value, violation);
-      if (value.is_string() &&
-          (field.find("x-short-list") || field_names(violation.instance) == std::vector<std::string>{"program", "command"}))
-        word_list(d, value.as_string());
+      if (value.is_string() && (field.find("x-short-list") || field.find("x-words"))) word_list(d, value.as_string());
       if (d.help.empty()) d.help = "see `fabric explain " + Path(violation.instance).str() + "`";
       if (auto unquoted = unquote_fix(value, expected, violation.instance)) {
         d.fix = std::move(unquoted);
@@ -474,6 +488,10 @@ class SchemaChecker {
       if (end > at) list += (list.empty() ? "" : ", ") + canonical_json(Value(line.substr(at, end - at)));
       at = end + 1;
     }
+    if (line.starts_with('-')) {
+      d.help = "a dash makes a list item only with a space behind it: `- python`";
+      return;
+    }
     if (list.empty()) {
       d.help = "write the words as a list, no shell reads them: `[python, train.py]`; with a shell: `[sh, -c, \"...\"]`";
       return;
@@ -501,6 +519,7 @@ class SchemaChecker {
   const Sources& sources_;
   Diagnostics& diagnostics_;
   std::set<Span> already_blamed_;
+  bool merge_key_refused_ = false;  // what it would have brought is not known, and not missed
   std::set<Path> refused_;
   std::set<Path> reported_;
   std::set<Path> missing_;

@@ -32,8 +32,8 @@ constexpr double agent_patience = 60;    // seconds for an agent to say hello
 constexpr double ending_patience = 15;   // seconds beyond the grace for agents to say that all has ended
 constexpr std::size_t shown_lines = 20;  // of the culprit's output
 
-// While a run goes on, the signals that end it are read from a descriptor, a closed pipe or a limit on the size of files is an
-// error and no signal, and orphans of the run fall to this process. Afterwards all is as it was.
+// While a run goes on, the signals that end it are read from a descriptor, a closed pipe is an error and no signal, and orphans of the
+// run fall to this process. Afterwards all is as it was.
 class Surroundings {
  public:
   Surroundings() {
@@ -49,7 +49,6 @@ class Surroundings {
     struct sigaction action {};
     action.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &action, &pipe_);
-    sigaction(SIGXFSZ, &action, &file_size_);
     action.sa_handler = SIG_DFL;
     sigaction(SIGCHLD, &action, &child_);
     prctl(PR_GET_CHILD_SUBREAPER, &subreaper_);
@@ -60,7 +59,6 @@ class Surroundings {
   ~Surroundings() {
     prctl(PR_SET_CHILD_SUBREAPER, subreaper_);
     sigaction(SIGPIPE, &pipe_, nullptr);
-    sigaction(SIGXFSZ, &file_size_, nullptr);
     sigaction(SIGCHLD, &child_, nullptr);
     pthread_sigmask(SIG_SETMASK, &mask_, nullptr);
   }
@@ -77,7 +75,6 @@ class Surroundings {
  private:
   sigset_t mask_{};
   struct sigaction pipe_ {};
-  struct sigaction file_size_ {};
   struct sigaction child_ {};
   int subreaper_ = 0;
   FileDescriptor signals_;
@@ -154,6 +151,7 @@ class Controller {
   bool begun_ = false;       // the agents were told to start their ranks
   int asked_by_signal_ = 0;  // the user's, the first
   bool stopping_ = false;
+  bool hurried_ = false;  // by a signal while stopping
   std::optional<Clock::time_point> give_up_at_;
   std::string failure_;  // of fabric itself, the first
   std::string loss_;     // of an agent or keeper, the first
@@ -234,6 +232,7 @@ void Controller::hear_signals() {
   while (const int signal = surroundings_.take()) {
     // Where a failure already ends the run, that stays its outcome, and the signal hurries it.
     if (stopping_) {
+      hurried_ = true;
       stop_all("KILL", 0, "a signal while stopping");
       continue;
     }
@@ -308,7 +307,8 @@ void Controller::obey(Link& link, const Message& message) {
   } else if (type == messages::Lost::type) {
     link.lost = from_value<messages::Lost>(body);
     judge_lost(link);
-    stop_all("TERM", failure_grace, loss_);
+    stop_all("TERM", failure_grace,
+             loss_.empty() ? "the " + link.lost->who + " of node " + std::to_string(link.node) + " was lost" : loss_);
     // To the keeper this says that its word was heard; see keeper.cpp.
     if (link.lost->who == "agent") link.pipe->close_out();
   } else if (type == messages::Done::type) {
@@ -442,6 +442,8 @@ void Controller::judge_lost(Link& link) {
     loss_ = "the agent" + node + status.str();
   } else if (link.exit && !link.exit->good() && (link.lost || !link.done)) {
     loss_ = "the keeper" + node + link.exit->str();
+  } else if (link.ended() && link.lost) {
+    loss_ = "the agent" + node + "lost its " + link.lost->who;
   } else if (link.ended() && !link.done && failure_.empty()) {
     loss_ = "the agent" + node + "ended without a word";
     for (const std::string& line : link.pipe->reader().noise()) loss_ += "\n" + line;
@@ -470,8 +472,16 @@ Outcome Controller::outcome() const {
     out.exit_code = 128 + asked_by_signal_;
     out.verdict = "stopped";
     out.message = "stopped by SIG" + signal_name(asked_by_signal_);
-    // A rank that could not stop in order has perhaps saved nothing.
-    if (cause && !cause->end.by_us) out.message += ", and " + describe(cause->end);
+    // A rank that did not stop in order has perhaps saved nothing.
+    const auto killed = std::count_if(ends_.begin(), ends_.end(), [](const RankEnd& end) {
+      return end.by_us && end.status == ExitStatus{true, SIGKILL};
+    });
+    if (cause && !cause->end.by_us) {
+      out.message += ", and " + describe(cause->end);
+    } else if (killed > 0) {
+      out.message += ", and " + std::to_string(killed) + " of " + std::to_string(plan_.world_size) + " ranks " +
+                     (hurried_ ? "" : "did not leave within the grace and ") + (killed == 1 ? "was" : "were") + " killed";
+    }
   } else if (cause) {
     out.exit_code = cause->end.status.shell_code();
     out.verdict = "failed";
@@ -485,6 +495,11 @@ Outcome Controller::outcome() const {
                 std::to_string(cause->end.rank) + ".log";
       out.last_lines = last_lines(out.log, shown_lines);
     }
+  } else if (ends_.size() < static_cast<std::size_t>(plan_.world_size)) {
+    out.exit_code = fabric_failed;
+    out.verdict = "lost";
+    out.message = "nothing was heard of the end of " + std::to_string(plan_.world_size - static_cast<std::int64_t>(ends_.size())) + " of " +
+                  std::to_string(plan_.world_size) + " ranks";
   } else {
     out.verdict = "finished";
   }

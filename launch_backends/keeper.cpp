@@ -101,13 +101,15 @@ bool tell_keeper(int socket, const std::string& run_id, const std::string& run_d
   header->cmsg_type = SCM_RIGHTS;
   header->cmsg_len = CMSG_LEN(sizeof lock);
   std::memcpy(CMSG_DATA(header), &lock, sizeof lock);
-  return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
+  if (sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return true;
+  if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN) return false;
+  throw std::system_error(errno, std::generic_category(), "cannot hand the lock of the node to the keeper");
 }
 
 int keep(const Ward& ward, FileDescriptor in, FileDescriptor out, FileDescriptor agent) {
   prctl(PR_SET_NAME, "fabric-keeper");
   // Whoever ends the run by a signal to all of its processes means the agent, which ends its ranks in order.
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGXFSZ, SIGUSR1, SIGUSR2}) ::signal(signal, SIG_IGN);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2}) ::signal(signal, SIG_IGN);
   const ExitStatus status = wait_for_agent(ward.agent);
 
   const auto [run_id, run_directory, lock] = hear_agent(agent.get());

@@ -34,8 +34,8 @@ class RunObserver {
   virtual void on_line(std::int64_t node, std::int64_t rank, std::string_view line) = 0;
 };
 
-// How a run ended. exit_code is that of `fabric apply`: 0, the culprit's own (128 + n for a signal), 130 or 143 for a stop from
-// outside, 125 for what fabric itself refused or lost.
+// How a run ended. exit_code is that of `fabric apply`: 0, the culprit's own (128 + n for a signal), 128 + n for a stop by the
+// signal n (130 for Ctrl-C), 125 for what fabric itself refused or lost.
 struct Outcome {
   int exit_code = 0;
   std::string verdict;                  // one word: finished, failed, stopped, lost, refused

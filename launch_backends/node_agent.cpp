@@ -42,7 +42,6 @@ FileDescriptor watch_signals() {
   for (const int signal : {SIGCHLD, SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal);
   sigprocmask(SIG_BLOCK, &set, nullptr);
   signal(SIGPIPE, SIG_IGN);
-  signal(SIGXFSZ, SIG_IGN);
   FileDescriptor signals(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!signals) throw std::system_error(errno, std::generic_category(), "signalfd");
   return signals;
@@ -192,6 +191,7 @@ void NodeAgent::take_node() {
   const std::string own = std::to_string(getpid()) + ' ' + std::to_string(identity_.keeper) + '\n';
   if (ftruncate(node_lock_.get(), 0) != 0 || pwrite(node_lock_.get(), own.data(), own.size(), 0) < 0)
     throw std::system_error(errno, std::generic_category(), "cannot write " + node_file("lock"));
+  holds_node_ = true;
   // Left by an earlier attempt.
   std::filesystem::remove(node_file("stop"));
   std::filesystem::remove(node_file("lost.json"));
@@ -346,7 +346,9 @@ void NodeAgent::follow(Rank& rank) {
     }
     pipe_.send(messages::Happened{std::move(event)});
   }
-  if (rank.events.take_malformed() > 0 && !std::exchange(rank.malformed_named, true))
+  // What a rank was writing when it was ended is half a line: nobody's mistake.
+  const bool cut_short = rank.ended && (rank.exit.signal || rank.exit.by_us);
+  if (rank.events.take_malformed(cut_short) > 0 && !std::exchange(rank.malformed_named, true))
     note(rank.number, "the events file of rank " + std::to_string(rank.number) +
                           " has lines that are no events (a JSON object with `kind`); they are passed over");
   LogTail::Lines lines = rank.log.read(most_at_once, rank.ended);
@@ -425,13 +427,15 @@ void NodeAgent::lose_keeper() {
 void NodeAgent::lose_controller() {
   if (phase_ == Phase::done || std::exchange(controller_lost_, true)) return;
   pipe_.close_out();
-  if (!job_.run_directory.empty()) note_loss(job_.run_directory, identity_.node, loss());
+  // Before that the folder of the node is another's.
+  if (holds_node_) note_loss(job_.run_directory, identity_.node, loss());
   stop("TERM", loss_grace);
 }
 
 std::string NodeAgent::loss() const {
-  return std::string(keeper_lost_ ? "the keeper and the controller were lost" : "the controller was lost") + "; the ranks of node " +
-         std::to_string(identity_.node) + " were ended";
+  const std::string ranks = "the ranks of node " + std::to_string(identity_.node);
+  if (!holds_node_) return "the controller was lost before " + ranks + " were started";
+  return std::string(keeper_lost_ ? "the keeper and the controller were lost" : "the controller was lost") + "; " + ranks + " were ended";
 }
 
 std::string NodeAgent::node_file(const std::string& name) const {

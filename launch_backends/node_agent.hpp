@@ -91,6 +91,7 @@ class NodeAgent {
   FileDescriptor node_lock_;
   Clock::time_point locking_since_{};
   bool locking_named_ = false;
+  bool holds_node_ = false;  // its lock, and so the right to write into its folder
   Phase phase_ = Phase::waiting;
   messages::Prepare job_;
   std::string host_;

@@ -120,7 +120,10 @@ EventTail::EventTail(const std::string& path) : file_(open_to_follow(path, O_CRE
 
 std::int64_t EventTail::size() const { return size_of(file_.get()); }
 
-std::int64_t EventTail::take_malformed() { return std::exchange(malformed_, 0); }
+std::int64_t EventTail::take_malformed(bool cut_short) {
+  const std::int64_t half = std::exchange(half_, false) && !cut_short ? 1 : 0;
+  return std::exchange(malformed_, 0) + half;
+}
 
 std::vector<Event> EventTail::read(std::size_t most, bool last) {
   std::vector<Event> events;
@@ -147,9 +150,11 @@ std::vector<Event> EventTail::read(std::size_t most, bool last) {
       pending_.clear();
     }
   }
-  // What a rank was writing when it was killed is half a line: no event, and nobody's mistake.
-  if (last && offset_ >= size() && !skipping_)
-    if (std::optional<Event> event = read_event_line(std::exchange(pending_, {}), now_seconds())) events.push_back(std::move(*event));
+  if (last && offset_ >= size() && !skipping_) {
+    const std::int64_t before = malformed_;
+    line(std::exchange(pending_, {}), events);
+    half_ = std::exchange(malformed_, before) > before;
+  }
   return events;
 }
 

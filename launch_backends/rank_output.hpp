@@ -72,8 +72,8 @@ class EventTail {
   std::vector<Event> read(std::size_t most, bool last);
   std::int64_t size() const;
   std::int64_t offset() const { return offset_; }
-  // Lines that were no events since the last call.
-  std::int64_t take_malformed();
+  // Lines that were no events since the last call. cut_short: the program was ended, so that half a line at the end is no mistake.
+  std::int64_t take_malformed(bool cut_short);
 
  private:
   void line(std::string_view text, std::vector<Event>& events);
@@ -83,6 +83,7 @@ class EventTail {
   std::string pending_;
   bool skipping_ = false;  // inside a line that is too long
   std::int64_t malformed_ = 0;
+  bool half_ = false;  // the last line has no end and is no event
 };
 
 // The event that a line stands for, or nullopt.

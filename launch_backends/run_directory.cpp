@@ -148,7 +148,7 @@ RunDirectory RunDirectory::open(const std::string& path) {
   const fs::path resolved = fs::canonical(path, error);
   if (error) throw std::system_error(error, "cannot open the run " + path);
   RunDirectory run(resolved.string());
-  if (access((run.path() + "/plan.json").c_str(), R_OK) != 0) disk_fails(errno, "no run: cannot read " + run.path() + "/plan.json");
+  if (access((run.path() + "/plan.json").c_str(), R_OK) != 0) disk_fails(errno, "cannot read " + run.path() + "/plan.json");
   return run;
 }
 

@@ -15,7 +15,7 @@ namespace fabric {
 
 // status.json: where the run stands.
 struct RunStatus {
-  std::string state;  // starting, running, stopping, finished, failed, stopped, lost
+  std::string state;  // starting, running, stopping, finished, failed, stopped, refused, lost
   std::int64_t attempt = 0;
   std::int64_t controller_pid = 0;
   double started = 0;  // seconds since the epoch

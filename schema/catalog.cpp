@@ -1,5 +1,8 @@
 #include "schema/catalog.hpp"
 
+#include <algorithm>
+#include <string>
+
 namespace fabric {
 namespace {
 
@@ -11,9 +14,9 @@ constexpr PeerWord peer_words[] = {
     {"gpus_per_node", "devices", ""},
     {"num_processes", "devices", "devices counts the ranks of one node; the world size is devices x num_nodes"},
     {"nproc_per_node", "devices", ""},
-    {"nproc-per-node", "devices", ""},
     {"ntasks_per_node", "devices", ""},
     {"slots", "devices", ""},
+    {"gpu_ids", "devices", "indices go there too: `devices: [0, 1]`"},
     {"world_size", "devices", "the world size follows from devices x num_nodes"},
     {"nnodes", "num_nodes", ""},
     {"nodes", "num_nodes", ""},
@@ -25,6 +28,8 @@ constexpr PeerWord peer_words[] = {
     {"main_addr", "main_address", ""},
     {"main_process_ip", "main_address", ""},
     {"rdzv_endpoint", "main_address", ""},
+    {"rdzv_backend", "", "fabric's controller tells the ranks of each other: there is no rendezvous to choose"},
+    {"rdzv_id", "", "each run has an id of its own"},
     {"master_port", "main_port", ""},
     {"main_process_port", "main_port", ""},
     {"mixed_precision", "precision", ""},
@@ -84,6 +89,18 @@ constexpr PeerWord peer_words[] = {
     {"working_dir", "program.cwd", ""},
     {"script", "program.command", ""},
     {"trainer", "", "what a trainer is given are fields of the job itself and of `train`; `fabric explain` lists them"},
+    {"distributed_type", "strategy", ""},
+    {"zero_stage", "", "ZeRO is not in this version of fabric; `strategy: ddp` is"},
+    {"zero_optimization", "", "ZeRO is not in this version of fabric; `strategy: ddp` is"},
+    {"lr_scheduler_type", "train.schedule", ""},
+    {"dirpath", "", "checkpoints are kept in runs/NAME/ID/checkpoints; `fabric apply --runs DIR` keeps runs elsewhere"},
+    {"every_n_epochs", "checkpoint.every", "write the unit: `1 epoch`"},
+    {"args", "program.command", "the arguments stand behind the program: `command: [python, train.py, --lr, \"0.1\"]`"},
+    {"apiVersion", "", "this is no Kubernetes object: a job begins with `fabric: 1`; `fabric explain` lists its fields"},
+    {"kind", "", "this is no Kubernetes object: a job begins with `fabric: 1`; `fabric explain` lists its fields"},
+    {"spec", "", "this is no Kubernetes object: a job begins with `fabric: 1`; `fabric explain` lists its fields"},
+    {"metadata", "", "this is no Kubernetes object: a job begins with `fabric: 1`; `fabric explain` lists its fields"},
+    {"gradient_clipping", "", "gradient clipping is not in this version of fabric"},
     {"gradient_clip_val", "", "gradient clipping is not in this version of fabric"},
     {"max_grad_norm", "", "gradient clipping is not in this version of fabric"},
     {"clip_grad_norm", "", "gradient clipping is not in this version of fabric"},
@@ -111,8 +128,10 @@ constexpr PeerWord peer_words[] = {
 }  // namespace
 
 std::optional<PeerWord> peer_word(std::string_view word) {
+  std::string folded(word);
+  std::replace(folded.begin(), folded.end(), '-', '_');
   for (const PeerWord& row : peer_words)
-    if (row.word == word) return row;
+    if (row.word == folded) return row;
   return std::nullopt;
 }
 

@@ -38,7 +38,7 @@ struct Fix {
 
 struct Diagnostic {
   Severity severity = Severity::error;
-  std::string code;     // FAB2003; the table is schema/diagnostic_codes.cpp
+  std::string code;     // FAB2003; the table is schema/codes/*.txt
   std::string message;  // one sentence, no full stop at its end
   Place at;
   std::string label;  // short text under the caret

@@ -1,5 +1,6 @@
 #include "schema/job_schema.hpp"
 
+#include <algorithm>
 #include <cassert>
 
 #include "schema/json.hpp"
@@ -44,6 +45,20 @@ const Value* field_properties(const Value& schema) {
       for (const Value& branch : branches->as_array())
         if (const Value* properties = field_properties(branch)) return properties;
   return nullptr;
+}
+
+bool field_is_required(const std::vector<std::string>& names) {
+  const Value* at = job_schema().find("definitions")->find("required");
+  for (std::size_t i = 0; at && i < names.size(); ++i) {
+    if (const Value* map = at->find("then")) at = map;
+    if (i + 1 == names.size()) {
+      const Value* required = at->find("required");
+      return required && std::find(required->as_array().begin(), required->as_array().end(), Value(names[i])) != required->as_array().end();
+    }
+    const Value* properties = at->find("properties");
+    at = properties ? properties->find(names[i]) : nullptr;
+  }
+  return false;
 }
 
 const Value* field_schema(const std::vector<std::string>& names) {

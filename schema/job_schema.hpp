@@ -16,6 +16,9 @@ const Value& job_schema();
 // taken and references followed; or nullptr.
 const Value* field_schema(const std::vector<std::string>& names);
 
+// Whether its section, if that is written as a map, must have this field.
+bool field_is_required(const std::vector<std::string>& names);
+
 // The properties of an object schema with short forms and references resolved, or nullptr if it is not a map with named fields.
 const Value* field_properties(const Value& schema);
 

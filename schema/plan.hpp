@@ -146,11 +146,14 @@ struct Request {
 };
 
 // Something that only the place of the run can answer.
-enum class QuestionKind { is_directory, is_file, is_program };
+enum class QuestionKind { is_directory, is_file, is_plain_or_gzip_file, is_program };
 template <>
 struct Names<QuestionKind> {
-  static constexpr std::array<std::pair<std::string_view, QuestionKind>, 3> table{
-      {{"is_directory", QuestionKind::is_directory}, {"is_file", QuestionKind::is_file}, {"is_program", QuestionKind::is_program}}};
+  static constexpr std::array<std::pair<std::string_view, QuestionKind>, 4> table{
+      {{"is_directory", QuestionKind::is_directory},
+       {"is_file", QuestionKind::is_file},
+       {"is_plain_or_gzip_file", QuestionKind::is_plain_or_gzip_file},  // by this name, or with .gz behind it
+       {"is_program", QuestionKind::is_program}}};
 };
 struct Question {
   QuestionKind kind{};

@@ -51,7 +51,7 @@ const Command apply_command{
         "Plans a job as `fabric plan` does and runs the plan, or runs a saved plan if it still is what would be planned now. Shows progress, "
         "and at the end the numbers of each epoch and where the checkpoint and the metrics are. Ctrl-C lets the ranks save and leave; a "
         "second one kills them.\n\n"
-        "The exit code is that of the run: 0, the code of the rank that failed (128 + n for a signal), 130 or 143 if it was stopped, and "
+        "The exit code is that of the run: 0, the code of the rank that failed (128 + n for a signal), 130, 143 or 129 if it was stopped by INT, TERM or HUP, and "
         "125 for what fabric itself refused or lost.",
     .operand = Operand{"JOB", "a job file, job.yaml or job.jsonnet, or a saved plan"},
     .options = apply_options,

@@ -3,6 +3,7 @@
 #include "cli/commands/commands.hpp"
 #include "cli/explain_field.hpp"
 #include "compiler/spelling.hpp"
+#include "schema/catalog.hpp"
 #include "schema/diagnostic_codes.hpp"
 
 namespace fabric {
@@ -53,7 +54,20 @@ UsageError unknown(const std::string& asked) {
     for (const std::string& path : homonyms) help += ' ' + path;
     return {"several fields are called `" + asked + "`", help};
   }
+  const std::string last = asked.substr(asked.rfind('.') + 1);
+  if (const std::optional<PeerWord> peer = peer_word(last)) {
+    const std::string hint(peer->hint);
+    if (peer->path.empty()) return {"`" + asked + "` is not a field of a job", hint};
+    return {"`" + asked + "` is not a field of a job",
+            "did you mean `fabric explain " + std::string(peer->path) + "`?" + (hint.empty() ? "" : " " + hint)};
+  }
+  // A variable of env and a profile have names of the user's own.
+  for (const std::string open : {"env", "profiles"})
+    if (asked.starts_with(open + '.'))
+      return {"`" + asked + "` is a name that a job gives", "`fabric explain " + open + "` says what stands there"};
   std::optional<std::string> meant = closest(asked, paths);
+  for (std::size_t i = 0; !meant && i < names.size(); ++i)
+    if (names[i] == last) meant = paths[i];
   if (!meant) meant = closest(asked, names);
   return {"`" + asked + "` is not a field of a job",
           meant ? "did you mean `fabric explain " + *meant + "`?" : "`fabric explain` lists all fields"};

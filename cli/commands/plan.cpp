@@ -37,6 +37,7 @@ std::string gpus_in_use(const Terminal& terminal) {
 int run_plan(const Invocation& invocation) {
   const Arguments& arguments = invocation.arguments;
   const Terminal& out = invocation.console.out;
+  refuse_saved_plan(*arguments.operand);
   const Planning planning = plan_job(request_of(arguments), invocation.self, arguments.value("hardware"));
   report(invocation, planning.compilation);
   if (!planning.good()) return exit_with(planning.failure());
@@ -48,7 +49,7 @@ int run_plan(const Invocation& invocation) {
     out.write(pretty_json(plan_document(plan)) + '\n');
     return exit_with(ExitCode::success);
   }
-  std::string text = show_plan(plan, planning.answered, out);
+  std::string text = show_plan(plan, arguments.value("hardware"), out);
   if (arguments.has("ranks")) text += show_ranks(plan, out);
   if (planning.answered && uses_gpus(plan)) text += gpus_in_use(out);
   text += '\n';

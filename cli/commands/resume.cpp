@@ -5,6 +5,7 @@
 #include "cli/outside.hpp"
 #include "cli/planning.hpp"
 #include "cli/saved_plan.hpp"
+#include "cli/show_plan.hpp"
 
 namespace fabric {
 namespace {
@@ -46,8 +47,11 @@ int run_resume(const Invocation& invocation) {
       start.remarks.push_back("its status cannot be read, its events are taken instead: " + why);
     }
   } catch (const std::exception& error) {
+    const std::string latest = operand + (operand.ends_with('/') ? "latest" : "/latest");
+    std::error_code ignored;
     return refuse_to_run(invocation, "FAB6006", operand + " is not a run: " + error.what(),
-                         "give the folder of a run: runs/NAME/latest or runs/NAME/ID");
+                         std::filesystem::exists(latest, ignored) ? "did you mean `" + shell_line({"fabric", "resume", latest}) + "`?"
+                                                                  : "give the folder of a run: runs/NAME/latest or runs/NAME/ID");
   }
   if (status.state == "finished")
     return refuse_to_run(invocation, "FAB6004", "the run has finished: there is nothing to go on with", "`fabric apply` starts a new run");

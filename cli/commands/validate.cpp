@@ -2,6 +2,7 @@
 #include "cli/outside.hpp"
 #include "cli/planning.hpp"
 #include "cli/render_diagnostics.hpp"
+#include "cli/saved_plan.hpp"
 #include "schema/json.hpp"
 
 namespace fabric {
@@ -15,6 +16,7 @@ constexpr Example validate_examples[] = {
 };
 
 int run_validate(const Invocation& invocation) {
+  refuse_saved_plan(*invocation.arguments.operand);
   const Compilation c = check(request_of(invocation.arguments), make_outside(invocation.self));
   const bool sound = c.checked && !c.diagnostics.has_errors();
   if (invocation.arguments.value("format") == "json") {

@@ -71,7 +71,9 @@ std::optional<Located> locate(std::string_view text, const JsonnetProgram& progr
 
 Diagnostic explain_jsonnet_error(const std::string& error, const GatheredJsonnet& gathered) {
   const JsonnetProgram& program = gathered.program;
-  Diagnostic d{.code = "FAB1011", .label = "here", .help = "mend the program; `jsonnet FILE` shows what it gives"};
+  Diagnostic d{.code = "FAB1011",
+               .label = "here",
+               .help = "mend the program; Debian's package jsonnet has a program that shows what it gives: jsonnet FILE"};
   const auto span = [&](const Located& at) {
     return Span{gathered.sources[at.file], static_cast<std::uint32_t>(at.begin), static_cast<std::uint32_t>(at.end)};
   };

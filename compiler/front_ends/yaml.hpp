@@ -1,5 +1,6 @@
 // YAML -> Value with positions. The only door to yaml-cpp. What it accepts is YAML 1.2 with the traps taken out: duplicate keys,
-// tags, merge keys, several documents, control characters and ambiguous plain scalars (yes, 010, 12:30:45) are errors.
+// merge keys, tags beyond YAML's core schema, several documents, control characters and plain scalars that readers take for different
+// values (yes, 010) are errors.
 #pragma once
 
 #include <cstdint>

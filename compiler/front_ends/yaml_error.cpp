@@ -1,6 +1,7 @@
 #include "compiler/front_ends/yaml_error.hpp"
 
 #include <algorithm>
+#include <cctype>
 
 #include "compiler/front_ends/yaml_scalar.hpp"
 
@@ -201,8 +202,21 @@ class Explanation {
     return make("FAB0134", "a `:` stands where no key can end", {at_, at_ + 1}, "here", "quote the text if the colon belongs to it");
   }
 
+  // `-python`, meant as an item of a list.
+  Diagnostic dash_without_space(ByteRange line) const {
+    const std::string written = slice(line), mended = "- " + written.substr(1);
+    Diagnostic d = make("FAB0124", "a dash makes a list item only with a space behind it: `" + written + "`", {line.begin, line.begin + 1},
+                        "no space behind", "write `" + mended + "`");
+    d.fix = Fix{span(line), mended};
+    return d;
+  }
+  static bool lacks_space(const std::string& line) {
+    return line.size() > 1 && line[0] == '-' && std::isalpha(static_cast<unsigned char>(line[1]));
+  }
+
   Diagnostic missing_colon(ByteRange line) const {
     const std::string written = slice(line);
+    if (lacks_space(written)) return dash_without_space(line);
     Diagnostic d = make("FAB0107", "the key has no colon: `" + written + "`", line, "neither key nor value", "write `name: value`");
     if (const std::optional<std::string> mended = with_colon(written)) {
       d.help = "write `" + *mended + "`";
@@ -229,6 +243,7 @@ class Explanation {
       return make("FAB0127", "text follows the end of the value", rest_of_line(at_), "belongs to nothing",
                   "remove it, or quote the whole value");
     const ByteRange line = line_content(text_, at_);
+    if (lacks_space(slice(line))) return dash_without_space(line);
     if (byte_at(at_) == '-' && says("end of map"))
       return make("FAB0124", "a list item stands among the keys of a map", line, "an item of which list?",
                   "put it under its key, or remove the dash");

@@ -39,6 +39,12 @@ void YamlTree::null(std::uint32_t at, std::size_t anchor) {
     const std::optional<ByteRange> colon = colon_after(text_, cursor_);
     if (!colon && (parent->shape.bracketed || !parent->shape.flow)) {
       const std::string key = slice(parent->key_span);
+      if (key.size() > 1 && key[0] == '-' && !parent->shape.flow) {
+        const std::string item = "- " + key.substr(1);
+        add("FAB0124", "a dash makes a list item only with a space behind it: `" + key + "`", parent->key_span, "no space behind",
+            "write `" + item + "`", item);
+        throw GaveUp{};
+      }
       const std::optional<std::string> mended = parent->shape.flow ? std::nullopt : with_colon(key);
       add("FAB0107", "the key has no colon: `" + key + "`", parent->key_span, "neither key nor value",
           "write `" + mended.value_or("name: value") + "`", mended);

@@ -75,12 +75,15 @@ Finding shared_memory(const DoctorSubject& s) {
 }
 
 // One row of the table of limits: warns below `least`.
-Finding limit(const DoctorSubject& s, const char* name, std::string_view row, std::uint64_t least, std::string_view help) {
+// unit: what to count in, and its name as it is printed.
+Finding limit(const DoctorSubject& s, const char* name, std::string_view row, std::uint64_t least, std::string_view help,
+              std::pair<std::uint64_t, const char*> unit = {1, ""}) {
   const auto found = resource_limit(s.root, row);
   if (!found) return {name, Health::warn, "/proc/self/limits does not say", "is /proc mounted?"};
-  std::string what = found->soft == unlimited ? "unlimited" : std::to_string(found->soft);
+  const auto in_words = [&unit](std::uint64_t limit) { return std::to_string(limit / unit.first) + unit.second; };
+  std::string what = found->soft == unlimited ? "unlimited" : in_words(found->soft);
   if (found->hard != found->soft)
-    what += found->hard == unlimited ? ", may be raised without limit" : ", may be raised to " + std::to_string(found->hard);
+    what += found->hard == unlimited ? ", may be raised without limit" : ", may be raised to " + in_words(found->hard);
   if (found->soft >= least) return {name, Health::ok, what, ""};
   return {name, Health::warn, what, std::string(help)};
 }
@@ -237,7 +240,7 @@ std::vector<Finding> diagnose_host(const DoctorSubject& subject) {
       limit(subject, "open-files", "Max open files", 1024, "ranks with many data files or peers run out: `ulimit -n 65536`"),
       limit(subject, "processes", "Max processes", 1024, "each thread counts: `ulimit -u 32768`, or ask the administrator"),
       limit(subject, "locked-memory", "Max locked memory", 64 * 1024,
-            "InfiniBand and pinned memory need it: `ulimit -l unlimited`, or in a container --ulimit memlock=-1"),
+            "InfiniBand and pinned memory need it: `ulimit -l unlimited`, or in a container --ulimit memlock=-1", {1024, " KiB"}),
       core_files(subject),
       nvidia(subject),
       jsonnet(subject),

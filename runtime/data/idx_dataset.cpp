@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "runtime/failure.hpp"
+#include "schema/catalog.hpp"
 
 namespace fabric {
 namespace {
@@ -108,9 +109,9 @@ IdxFile read_idx(const std::string& folder, const std::string& name, std::size_t
 }  // namespace
 
 LabelledImages read_labelled_images(const std::string& folder, Split split) {
-  const std::string prefix = split == Split::train ? "train" : "t10k";
-  IdxFile labels = read_idx(folder, prefix + "-labels-idx1-ubyte", 1);
-  IdxFile images = read_idx(folder, prefix + "-images-idx3-ubyte", 3);
+  const std::size_t first = split == Split::train ? 0 : 2;
+  IdxFile labels = read_idx(folder, std::string(idx_files[first + 1]), 1);
+  IdxFile images = read_idx(folder, std::string(idx_files[first]), 3);
   if (labels.shape[0] != images.shape[0])
     refuse(labels.path,
            std::to_string(labels.shape[0]) + " labels, but " + std::to_string(images.shape[0]) + " pictures in " + images.path);

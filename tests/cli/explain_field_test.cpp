@@ -22,7 +22,7 @@ BOOST_AUTO_TEST_CASE(every_field_is_explained_with_its_type_and_an_example) {
       const std::string text = explain_field(field, Terminal{});
       BOOST_TEST(text.starts_with(dotted(field) + "\n"));
       BOOST_TEST(contains(text, "\n  type "));
-      BOOST_TEST(contains(text, "\n  default "));
+      BOOST_TEST(contains(text, field_is_required(field) ? "\n  required " : "\n  default "));
       BOOST_TEST(contains(text, "\n  In a job\n"));
       BOOST_TEST(!contains(text, "any value"), "its type is not told");
       BOOST_TEST(!field_schema(field)->find("description")->as_string().empty());

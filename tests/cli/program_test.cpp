@@ -57,6 +57,11 @@ BOOST_AUTO_TEST_CASE(of_every_kind_of_failure) {
       {{"explain", "batch_size"}, 0, "train.batch_size"},
       {{"explain", "name"}, 0, "Names the run"},
       {{"explain", "train.batchsize"}, 3, "did you mean `fabric explain train.batch_size`?"},
+      {{"explain", "train.batch_size"}, 0, "wherever train stands"},
+      {{"explain", "env"}, 0, "map of strings"},
+      {{"explain", "gpus"}, 3, "did you mean `fabric explain devices`?"},
+      {{"explain", "train.lr"}, 3, "did you mean `fabric explain train.optimizer.lr`?"},
+      {{"explain", "env.HOME"}, 3, "`fabric explain env` says what stands there"},
       {{"explain", "FAB2001"}, 0, "Wrong"},
       {{"explain", "fab2001"}, 0, "unknown key"},
       {{"explain", "FAB2999"}, 3, "not an error code"},
@@ -82,6 +87,8 @@ BOOST_AUTO_TEST_CASE(of_every_kind_of_failure) {
       {{"plan", "--set", "--", "good.yaml"}, 3, "`--set` needs a value"},
       {{"plan", "good.yaml", "--set", "devices=9999999"}, 4, "a count from 1 to 99999"},
       {{"apply", "good.yaml", "--output", "x"}, 125, "unknown option"},
+      {{"plan", ""}, 3, "the JOB is empty"},
+      {{"apply", ""}, 125, "the JOB is empty"},
       {{"resume", "runs/none"}, 125, "runs/none is not a run"},
       {{"resume", "good.yaml"}, 125, "good.yaml is not a run"},
   };
@@ -104,6 +111,46 @@ BOOST_AUTO_TEST_CASE(a_full_disk_under_standard_output_is_a_failure) {
   const int status = std::system(command.c_str());
   BOOST_TEST(WEXITSTATUS(status) == 1);
   BOOST_TEST(contains(folder.read("err"), "cannot write to standard output"));
+}
+
+// What a shell script does to standard output and standard error of `fabric`; answers its exit code.
+int in_shell(const Folder& folder, const std::string& script) {
+  const std::string line =
+      "cd " + folder.path().string() + " && export FABRIC_WORKER=/bin/true && fabric=" FABRIC_BINARY_DIR "/bin/fabric\n" + script;
+  folder.write("script.sh", line);
+  return WEXITSTATUS(std::system(("sh " + (folder.path() / "script.sh").string()).c_str()));
+}
+
+BOOST_AUTO_TEST_CASE(a_full_disk_under_standard_error_changes_no_exit_code) {
+  const Folder folder;
+  folder.write("job.jsonnet",
+               "{fabric: 1, name: 'first', accelerator: 'cpu', devices: 2, env: {T: std.toString(1)}, program: ['/bin/torchrun']}");
+  folder.write("torchrun", "exit 7\n");
+  folder.write("job.yaml", "fabric: 1\nname: first\naccelerator: cpu\ndevices: 2\nprogram: [./torchrun]\n");
+  BOOST_TEST(in_shell(folder, "chmod +x torchrun; sed -i '1i#!/bin/sh' torchrun; $fabric apply job.yaml >out 2>/dev/full") == 7);
+  BOOST_TEST(contains(folder.read("runs/first/latest/status.json"), "\"failed\""));
+  BOOST_TEST(in_shell(folder, "$fabric apply none.yaml 2>/dev/full") == 125);
+  BOOST_TEST(in_shell(folder, "$fabric plan none.yaml 2>/dev/full") == 1);
+  BOOST_TEST(in_shell(folder, "$fabric plam 2>/dev/full") == 3);
+}
+
+BOOST_AUTO_TEST_CASE(a_limit_on_the_size_of_files_is_told_and_leaves_nothing) {
+  const Folder folder;
+  folder.write("job.yaml", good_job);
+  BOOST_TEST(in_shell(folder, "(ulimit -f 0; exec $fabric plan job.yaml -o p.json 2>&1) | cat >err") == 0);
+  BOOST_TEST(contains(folder.read("err"), "cannot write p.json: File too large"), folder.read("err"));
+  BOOST_TEST(in_shell(folder, "(ulimit -f 0; exec $fabric apply job.yaml 2>&1) | cat >err") == 0);
+  BOOST_TEST(contains(folder.read("err"), "File too large"), folder.read("err"));
+  for (const auto& entry : fs::recursive_directory_iterator(folder.path()))
+    BOOST_TEST(!contains(entry.path().filename().string(), "json"), entry.path().string() << " is left");
+}
+
+BOOST_AUTO_TEST_CASE(closed_descriptors_become_no_files_of_a_run) {
+  const Folder folder;
+  folder.write("job.yaml", good_job);
+  BOOST_TEST(in_shell(folder, "exec $fabric apply job.yaml <&- >&- 2>&-") == 0);
+  BOOST_TEST(contains(folder.read("runs/first/latest/status.json"), "\"finished\""));
+  BOOST_TEST(folder.read("runs/first/latest/lock") == "");
 }
 
 // Files may have 300 blocks of 512 bytes: enough for what the rank prints, not enough with `[0:0]` before each line.
@@ -257,6 +304,29 @@ BOOST_AUTO_TEST_CASE(a_failure_is_told_while_its_lines_are_not_read) {
   BOOST_TEST(contains(folder.read("lines"), "lines are not shown, this output is read too slowly"));
 }
 
+// Whoever reads both from one pipe finds it at the end.
+BOOST_AUTO_TEST_CASE(a_failure_is_told_behind_the_lines_of_one_pipe) {
+  const Folder folder;
+  folder.write("job.yaml", job_that("seq 30000; exit 7"));
+  BOOST_TEST(std::system(("cd " + folder.path().string() + " && " FABRIC_BINARY_DIR "/bin/fabric apply job.yaml 2>&1 | (sleep 2; cat) >out")
+                             .c_str()) == 0);
+  const std::string out = folder.read("out");
+  const std::size_t failure = out.find("error: rank 0"), last_line = out.rfind("[0:0]");
+  BOOST_TEST_REQUIRE(failure != std::string::npos, out.substr(out.size() - 500));
+  BOOST_TEST(failure > last_line);
+}
+
+BOOST_AUTO_TEST_CASE(a_saved_plan_is_no_job) {
+  const Folder folder;
+  folder.write("job.yaml", good_job);
+  run_fabric({"plan", "job.yaml", "-o", "p.json"}, folder.path());
+  for (const char* command : {"plan", "validate"}) {
+    const ProgramRun run = run_fabric({command, "p.json"}, folder.path());
+    BOOST_TEST(run.exit_code == 3);
+    BOOST_TEST(contains(run.err, "`fabric apply p.json` runs it"), run.err);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_summary_does_not_wait_for_a_reader_of_the_lines) {
   const Folder folder;
   folder.write("job.yaml", job_that("seq 100000"));
@@ -389,6 +459,30 @@ BOOST_AUTO_TEST_CASE(saving_replaces_files_and_nothing_else) {
   for (int i = 0; i < 100 && folder.read("through.json").size() < 1000; ++i) usleep(20'000);
   BOOST_TEST(folder.read("through.json").starts_with("{\"plan\":"));
 
+  // A link is followed as the kernel does, before the .. behind it.
+  fs::create_directories(folder.path() / "other/deep");
+  fs::create_directory_symlink("other/deep", folder.path() / "cur");
+  folder.write("plan.json", "mine\n");
+  BOOST_TEST(run_fabric({"plan", "job.yaml", "-o", "cur/../plan.json"}, folder.path()).exit_code == 0);
+  BOOST_TEST(folder.read("plan.json") == "mine\n");
+  BOOST_TEST(folder.read("other/plan.json").starts_with("{\"plan\":"));
+  fs::create_symlink("../plan-of-deep.json", folder.path() / "other/deep/p.json");
+  BOOST_TEST(run_fabric({"plan", "job.yaml", "-o", "cur/p.json"}, folder.path()).exit_code == 0);
+  BOOST_TEST(folder.read("other/plan-of-deep.json").starts_with("{\"plan\":"));
+
+  // What names a descriptor of this or of another process is written through; what only looks so is a path.
+  const std::string fabric = "cd " + folder.path().string() + " && " FABRIC_BINARY_DIR "/bin/fabric plan job.yaml ";
+  BOOST_TEST(std::system(
+                 ("cd / && sh -c '" + fabric + "--format json -o /proc/$$/fd/1; :' | grep -c plan_id >" + folder.path().string() + "/count")
+                     .c_str()) == 0);
+  BOOST_TEST(folder.read("count") != "0\n");
+  BOOST_TEST(std::system((fabric + "-o /dev/fd/3 3>third >out").c_str()) == 0);
+  BOOST_TEST(folder.read("third").starts_with("{\"plan\":"));
+  folder.write("input", "");
+  BOOST_TEST(std::system((fabric + "-o /dev/fd/ <>input >out 2>&1").c_str()) != 0);
+  BOOST_TEST(std::system((fabric + "-o /dev/fd/abc <>input >out 2>&1").c_str()) != 0);
+  BOOST_TEST(folder.read("input") == "");
+
   const ProgramRun full = run_fabric({"plan", "job.yaml", "-o", "/dev/full"}, folder.path());
   BOOST_TEST(full.exit_code == 1);
   BOOST_TEST(contains(full.err, "cannot write /dev/full: No space left on device"), full.err);
@@ -463,6 +557,15 @@ BOOST_AUTO_TEST_CASE(a_run_whose_job_has_changed_is_refused) {
   BOOST_TEST(run.exit_code == 125);
   BOOST_TEST(contains(run.err, "FAB6002"), run.err);
   BOOST_TEST(contains(run.err, "job.program.command[2]: \"exit 1\" -> \"exit 0\""), run.err);
+}
+
+BOOST_AUTO_TEST_CASE(the_folder_of_all_runs_is_no_run) {
+  const Folder folder;
+  folder.write("job.yaml", job_that("exit 1"));
+  run_fabric({"apply", "job.yaml"}, folder.path());
+  const ProgramRun run = run_fabric({"resume", "runs/first"}, folder.path());
+  BOOST_TEST(run.exit_code == 125);
+  BOOST_TEST(contains(run.err, "did you mean `fabric resume runs/first/latest`?"), run.err);
 }
 
 BOOST_AUTO_TEST_CASE(a_living_run_is_refused) {

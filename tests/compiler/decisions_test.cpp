@@ -138,6 +138,7 @@ BOOST_AUTO_TEST_CASE(job_facts_are_inputs_too) {
       [](JobSpec& j) { j.train->accumulation = std::int64_t{3}; },
       [](JobSpec& j) { j.train->micro_batch_size = std::int64_t{12}; },
       [](JobSpec& j) { j.threads = std::int64_t{1}; },
+      [](JobSpec& j) { j.train->data_workers = std::int64_t{3}; },
       [](JobSpec& j) { j.accelerator = Accelerator::cpu; },
       [](JobSpec& j) { j.name = "other"; },
       [](JobSpec& j) { j.seed = 77; },
@@ -156,12 +157,12 @@ BOOST_AUTO_TEST_CASE(what_auto_becomes) {
   struct Row {
     std::int64_t cpus, gpus, major;
     const char *accelerator, *strategy, *precision, *backend;
-    std::int64_t devices, threads;
+    std::int64_t devices, threads, data_workers;
   };
   const Row rows[] = {
-      {2, 0, 0, "cpu", "single", "32-true", "gloo", 1, 2},       {64, 0, 0, "cpu", "single", "32-true", "gloo", 1, 64},
-      {16, 1, 9, "cuda", "single", "bf16-mixed", "nccl", 1, 16}, {16, 4, 8, "cuda", "ddp", "bf16-mixed", "nccl", 4, 4},
-      {8, 4, 7, "cuda", "ddp", "32-true", "nccl", 4, 2},         {2, 8, 9, "cuda", "ddp", "bf16-mixed", "nccl", 8, 1},
+      {2, 0, 0, "cpu", "single", "32-true", "gloo", 1, 2, 1},       {64, 0, 0, "cpu", "single", "32-true", "gloo", 1, 64, 1},
+      {16, 1, 9, "cuda", "single", "bf16-mixed", "nccl", 1, 12, 4}, {16, 4, 8, "cuda", "ddp", "bf16-mixed", "nccl", 4, 2, 2},
+      {8, 4, 7, "cuda", "ddp", "32-true", "nccl", 4, 1, 1},         {2, 8, 9, "cuda", "ddp", "bf16-mixed", "nccl", 8, 1, 1},
   };
   for (const Row& row : rows) {
     Diagnostics diagnostics;
@@ -173,6 +174,7 @@ BOOST_AUTO_TEST_CASE(what_auto_becomes) {
     BOOST_CHECK_EQUAL(name_of(r->job.process_group.backend), row.backend);
     BOOST_CHECK_EQUAL(r->job.devices.count, row.devices);
     BOOST_CHECK_EQUAL(r->job.threads, row.threads);
+    BOOST_CHECK_EQUAL(r->job.train->data_workers, row.data_workers);
   }
 }
 

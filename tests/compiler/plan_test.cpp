@@ -1,6 +1,9 @@
 // A plan is closed, canonical and deterministic.
 #include <boost/test/unit_test.hpp>
 
+#include <fstream>
+#include <sstream>
+
 #include "schema/json.hpp"
 #include "tests/compiler/compile_text.hpp"
 
@@ -47,6 +50,21 @@ BOOST_AUTO_TEST_CASE(a_plan_for_many_ranks_stays_small) {
   BOOST_REQUIRE_EQUAL(codes(c), "");
   BOOST_CHECK_EQUAL(c.plan->world_size, 80000);
   BOOST_CHECK_LT(save_plan(*c.plan).size(), 16384u);
+}
+
+// What fabric sets for each rank cannot be chosen in env, and stands on the page of variables.
+BOOST_AUTO_TEST_CASE(each_variable_of_a_rank_is_refused_in_env_and_documented) {
+  std::stringstream page;
+  page << std::ifstream(FABRIC_SOURCE_DIR "/docs/variables.md").rdbuf();
+  const Compilation c = compile_yaml(test::train_job + "accelerator: cuda\ndevices: 2\n", {}, machine(4, 2));
+  BOOST_REQUIRE_EQUAL(codes(c), "");
+  const auto& variables = c.plan->groups[0].rank.env;
+  BOOST_CHECK_GE(variables.size(), 25u);
+  for (const auto& [name, value] : variables) {
+    BOOST_CHECK_EQUAL(
+        codes(compile_yaml(test::train_job + "accelerator: cuda\ndevices: 2\nenv: {" + name + ": \"1\"}\n", {}, machine(4, 2))), "FAB3030");
+    BOOST_CHECK_MESSAGE(page.str().find('`' + name + '`') != std::string::npos, name << " is not in docs/variables.md");
+  }
 }
 
 BOOST_AUTO_TEST_CASE(ranks_get_the_variables_of_torchrun) {

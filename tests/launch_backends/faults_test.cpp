@@ -2,13 +2,17 @@
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
 
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/socket.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 #include <random>
 #include <thread>
 
+#include "launch_backends/keeper.hpp"
 #include "launch_backends/lost_run.hpp"
 #include "launch_backends/process.hpp"
 #include "schema/json.hpp"
@@ -198,7 +202,10 @@ BOOST_AUTO_TEST_CASE(ctrl_c_ends_the_wait_for_an_earlier_attempt) {
   kill(run.agent(), SIGKILL);
   run.options.attempt = 2;
   run.start();
-  usleep(1'500'000);
+  BOOST_TEST(wait_until([&] {
+    const std::vector<Event> events = run.events();
+    return std::any_of(events.begin(), events.end(), [](const Event& event) { return event.kind == "note"; });
+  }));
   run.fault();
   kill(run.controller(), SIGINT);
   wait_until([&] { return run.status().ended.has_value(); }, 5);
@@ -228,6 +235,18 @@ BOOST_AUTO_TEST_CASE(whoever_holds_the_node_too_long_is_named) {
   run.fault();
   kill(keeper, SIGKILL);
   check(run, run.finish(), {125, "refused", "end them with `kill -9 " + std::to_string(keeper) + "` there and resume again"});
+}
+
+// That the lock cannot be handed on says nothing of the keeper: whoever takes it for a loss ends a run for no reason that it can tell.
+BOOST_AUTO_TEST_CASE(only_a_keeper_that_is_gone_counts_as_lost) {
+  int pair[2];
+  BOOST_REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
+  FileDescriptor agent(pair[0]), keeper(pair[1]);
+  const FileDescriptor lock(open("/dev/null", O_RDWR | O_CLOEXEC));
+  BOOST_TEST(tell_keeper(agent.get(), "job/1", "/run", lock.get()));
+  BOOST_CHECK_THROW(tell_keeper(agent.get(), "job/1", "/run", -1), std::system_error);
+  keeper.reset();
+  BOOST_TEST(!tell_keeper(agent.get(), "job/1", "/run", lock.get()));
 }
 
 // It speaks for its own attempt only.
@@ -312,7 +331,7 @@ BOOST_AUTO_TEST_CASE(a_second_ctrl_c_kills_at_once) {
   BOOST_TEST(run.left().size() >= 4u);
   run.fault();
   kill(run.controller(), SIGINT);
-  check(run, run.finish(), {130, "stopped", "SIGINT"});
+  check(run, run.finish(), {130, "stopped", "SIGINT, and 2 of 2 ranks were killed"});
 }
 
 BOOST_AUTO_TEST_CASE(the_grace_of_the_job_ends) {
@@ -323,7 +342,7 @@ BOOST_AUTO_TEST_CASE(the_grace_of_the_job_ends) {
   run.fault();
   kill(run.controller(), SIGINT);
   const FinishedRun finished = run.finish();
-  check(run, finished, {130, "stopped", "SIGINT"});
+  check(run, finished, {130, "stopped", "SIGINT, and 1 of 2 ranks did not leave within the grace and was killed"});
   BOOST_TEST(finished.seconds > 0.6);
 }
 

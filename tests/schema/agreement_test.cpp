@@ -234,7 +234,7 @@ BOOST_AUTO_TEST_CASE(the_schema_uses_known_words_only) {
   const std::set<std::string> known = {"$schema", "$id", "$ref", "title", "description", "examples", "default", "type", "enum", "const", "allOf", "anyOf", "not", "if", "then",
                                        "definitions", "properties", "additionalProperties", "propertyNames", "required", "items", "minItems", "maxItems",
                                        "uniqueItems", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "pattern",
-                                       "x-auto", "x-aliases", "x-later", "x-short", "x-short-list", "x-unit"};
+                                       "x-auto", "x-aliases", "x-later", "x-short", "x-short-list", "x-unit", "x-peers", "x-words"};
   // clang-format on
   const std::set<std::string> units = {"devices", "duration", "epochs", "interval", "path", "samples", "steps"};
   each_schema(job_schema(), "#", [&](const Value& schema, const std::string& pointer) {
