@@ -1,5 +1,8 @@
 #include "cli/carry_out.hpp"
 
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -15,7 +18,9 @@
 #include "cli/render_diagnostics.hpp"
 #include "cli/run_view.hpp"
 #include "cli/show_plan.hpp"
+#include "launch_backends/descriptor.hpp"
 #include "launch_backends/probes/nvidia.hpp"
+#include "launch_backends/process.hpp"
 #include "schema/json.hpp"
 
 namespace fabric {
@@ -108,6 +113,48 @@ std::string failure(const RunDirectory& run, const Outcome& outcome, const Termi
 
 }  // namespace
 
+namespace {
+
+// The run is another process's now: says where it is, once its ranks run, or how it ended before.
+int await_start(const Invocation& invocation, const RunDirectory& run, pid_t child) {
+  RunStatus status;
+  for (;;) {
+    poll(nullptr, 0, 10);
+    const bool gone = waitpid(child, nullptr, WNOHANG) == child;
+    try {
+      status = run.status();
+    } catch (const std::exception&) {}  // not written yet
+    if (gone || status.ended || status.state == "running") break;
+  }
+  const std::string path = shown_path(run.path());
+  const int exit_code = static_cast<int>(status.exit_code.value_or(0));
+  if (wants_json(invocation)) {
+    Value v = Value::object();
+    v.set("id", run.id());
+    v.set("run", run.path());
+    v.set("controller_pid", std::int64_t{child});
+    v.set("state", status.state);
+    v.set("exit_code", status.exit_code ? Value(*status.exit_code) : Value());
+    v.set("message", status.message.empty() ? Value() : Value(status.message));
+    invocation.console.out.write(pretty_json(v) + '\n');
+    return exit_code;
+  }
+  if (status.ended && exit_code != 0) {
+    invocation.console.err.write(invocation.console.err.paint(Style::error, "error") + ": " + sanitised(status.message) + "; see " +
+                                 sanitised(path) + "/console.log\n");
+    return exit_code;
+  }
+  const std::string id = run.id();
+  invocation.console.out.write("started " + sanitised(path) + "\n\n" +
+                               table({{shell_line({"fabric", "status", id}), "where it stands"},
+                                      {shell_line({"fabric", "logs", "-f", id}), "what its ranks print"},
+                                      {shell_line({"fabric", "cancel", id}), "stop it in order"}},
+                                     2, invocation.console.out.width));
+  return exit_with(ExitCode::success);
+}
+
+}  // namespace
+
 std::vector<std::int64_t> take_gpus(Planning& planning) {
   if (!uses_gpus(*planning.compilation.plan)) return {};
   Diagnostics& diagnostics = planning.compilation.diagnostics;
@@ -135,6 +182,29 @@ int refuse_to_run(const Invocation& invocation, std::string code, std::string me
   d.help = std::move(help);
   nothing.diagnostics.add(std::move(d));
   return refuse_to_run(invocation, nothing);
+}
+
+int start_run(const Invocation& invocation, Planning& planning, const std::string& runs, bool detach) {
+  if (runs.empty()) throw UsageError("`--runs` names no folder", "leave it out, and runs are kept in `runs` of the working directory");
+  if (!planning.good()) return refuse_to_run(invocation, planning.compilation);
+  RunStart start;
+  start.device_ids = take_gpus(planning);
+  if (planning.compilation.diagnostics.has_errors()) return refuse_to_run(invocation, planning.compilation);
+  const Plan& plan = *planning.compilation.plan;
+  const RunDirectory run = RunDirectory::create(runs, plan.name, plan);
+  if (!detach) return carry_out(invocation, planning, run, start);
+
+  const pid_t child = fork_process();
+  if (child > 0) return await_start(invocation, run, child);
+  setsid();
+  std::signal(SIGHUP, SIG_IGN);
+  const FileDescriptor nothing(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const FileDescriptor log(open((run.path() + "/console.log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
+  if (nothing) dup2(nothing.get(), STDIN_FILENO);
+  if (log) dup2(log.get(), STDOUT_FILENO), dup2(log.get(), STDERR_FILENO);
+  Invocation apart = invocation;
+  apart.console = {Terminal::of(STDOUT_FILENO), Terminal::of(STDERR_FILENO)};
+  return carry_out(apart, planning, run, start);
 }
 
 int carry_out(const Invocation& invocation, Planning& planning, const RunDirectory& run, const RunStart& start) {

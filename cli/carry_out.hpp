@@ -19,6 +19,10 @@ struct RunStart {
 // planning is good, and run holds its plan. Returns the exit code of the run.
 int carry_out(const Invocation& invocation, Planning& planning, const RunDirectory& run, const RunStart& start);
 
+// Makes a run of the plan below the folder runs, and carries it out; or says why not. Returns the exit code. detach: another process
+// carries it out, which outlives this one and its terminal; returns when its ranks run, or with the code of a run that ended before.
+int start_run(const Invocation& invocation, Planning& planning, const std::string& runs, bool detach = false);
+
 // Looks at who uses the GPUs now and chooses idle ones; what stands in the way goes to planning's diagnostics, which are then errors.
 std::vector<std::int64_t> take_gpus(Planning& planning);
 

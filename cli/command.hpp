@@ -54,6 +54,7 @@ struct UsageError : std::runtime_error {
 
 struct Invocation {
   Arguments arguments;
+  std::vector<std::string> words;  // as they were written, for a command that reads them itself
   Console console;
   std::string self;  // absolute path of this program
 };
@@ -65,7 +66,8 @@ struct Command {
   std::optional<Operand> operand;
   std::span<const Option> options;
   std::span<const Example> examples;
-  bool runs_jobs = false;  // whether its exit code is that of a run
+  bool runs_jobs = false;    // whether its exit code is that of a run
+  bool reads_words = false;  // whether it reads the words behind its name itself
   int (*run)(const Invocation& invocation) = nullptr;
 };
 

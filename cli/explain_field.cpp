@@ -55,9 +55,9 @@ void gather(const Value& schema, Demand& demand) {
   for (const auto& [key, words] : bounds)
     if (const Value* bound = schema.find(key)) add(demand.bounds, fmt::format("{} {}", words, plain(*bound)));
   if (const Value* items = schema.find("items"); items && items->is_object())
-    if (const Value* type = items->find("type")) demand.items = type->as_string();
+    if (const Value* type = items->find("type"); type && type->is_string()) demand.items = type->as_string();
   if (const Value* values = schema.find("additionalProperties"); values && values->is_object())
-    if (const Value* type = values->find("type")) demand.values = type->as_string();
+    if (const Value* type = values->find("type"); type && type->is_string()) demand.values = type->as_string();
 }
 
 std::string type_text(const Value& schema) {
@@ -65,6 +65,7 @@ std::string type_text(const Value& schema) {
   gather(schema, d);
   if (d.unit == "duration") return "a duration: 90s, 10m, 1h30m, 4:00:00, 1-12:00:00, or a number of seconds";
   if (d.unit == "interval") return "an interval: `500 steps`, `1 epoch`, or a number of steps";
+  if (d.unit == "inherit") return "`all`, `none`, or a list of patterns";
   if (d.unit == "devices") return "devices of a node: a count, a list of indices, or -1 for all";
   if (!d.choices.empty()) return "one of the choices";
   std::string text;
@@ -179,7 +180,8 @@ std::vector<std::pair<std::string, std::string>> facts_of(const FieldNames& fiel
     for (const Member& m : aliases->as_object()) words.push_back(m.key + " for " + plain(m.value));
     row("also", joined(words));
   }
-  if (!demand.unit.empty() && demand.unit != "duration" && demand.unit != "interval" && demand.unit != "path" && demand.unit != "devices")
+  if (!demand.unit.empty() && demand.unit != "duration" && demand.unit != "interval" && demand.unit != "path" && demand.unit != "devices" &&
+      demand.unit != "inherit")
     row("unit", demand.unit);
   const Value* preset = schema.find("default");
   if (field_is_required(field))

@@ -84,7 +84,7 @@ std::string general_help(const Terminal& terminal) {
                  {"130", "interrupted"}},
                 2, terminal.width, {0}) +
           "  apply and resume: the exit code of the rank that failed (128 + n for a signal), 130, 143 or 129 if\n"
-          "  stopped by INT, TERM or HUP, 125 for what fabric itself refused or lost.\n";
+          "  stopped by INT, TERM or HUP, 124 at the time limit, 125 for what fabric itself refused or lost.\n";
   text += "\n`fabric help COMMAND` shows one command, `fabric explain` every field of a job.\n";
   return text;
 }

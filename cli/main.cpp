@@ -66,12 +66,15 @@ int dispatch(const std::vector<std::string>& arguments) {
     return exit_with(ExitCode::usage);
   }
   const std::vector<std::string> rest(arguments.begin() + 1, arguments.end());
-  if (asks_for_help(rest)) {
+  // Behind a script, --help is the script's.
+  const bool help = command->reads_words ? !rest.empty() && asks_for_help({rest.front()}) : asks_for_help(rest);
+  if (help) {
     console.out.write(command_help(*command, console.out));
     return exit_with(ExitCode::success);
   }
   try {
-    const Invocation invocation{parse_arguments(*command, rest), console, std::filesystem::read_symlink("/proc/self/exe").string()};
+    const Invocation invocation{command->reads_words ? Arguments{} : parse_arguments(*command, rest), rest, console,
+                                std::filesystem::read_symlink("/proc/self/exe").string()};
     return command->run(invocation);
   } catch (const UsageError& error) {
     complain(console.err, error.what(), error.help);

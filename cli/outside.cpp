@@ -66,6 +66,30 @@ JsonnetResult evaluate_jsonnet(const std::string& self, const JsonnetProgram& pr
   return result;
 }
 
+// The first line of what a small program says, if it ends well and soon.
+std::optional<std::string> answer_of(std::vector<std::string> argv) {
+  constexpr std::chrono::seconds time_limit{5};
+  ProcessStart start;
+  start.argv = std::move(argv);
+  start.cwd = "/";
+  const char* path = std::getenv("PATH");
+  start.env = {"LC_ALL=C", std::string("PATH=") + (path ? path : "")};
+  if (const char* home = std::getenv("HOME")) start.env.push_back(std::string("HOME=") + home);
+  try {
+    const ProgramResult result = run_program(std::move(start), "", 1 << 16, time_limit);
+    const std::string line = result.output.substr(0, result.output.find('\n'));
+    if (result.status.good() && !result.timed_out && !line.empty()) return line;
+  } catch (const std::system_error&) {}
+  return std::nullopt;
+}
+
+std::optional<std::string> python_version(const std::string& path) { return answer_of({path, "--version"}); }
+
+// --exclude leaves tags out, so that the commit itself is named.
+std::optional<std::string> git_state(const std::string& folder) {
+  return answer_of({"git", "-C", folder, "describe", "--always", "--exclude", "*", "--abbrev=40", "--dirty"});
+}
+
 // What path points at in the end, one link after the other, by the kernel's rules: `link/..` is the folder above where link leads. The
 // last need not exist. Stops at what names an open descriptor of this process.
 fs::path end_of_links(fs::path path) {
@@ -169,6 +193,13 @@ Outside make_outside(const std::string& self) {
   outside.read_file = read_file;
   outside.real_path = real_path;
   outside.evaluate_jsonnet = [self](const JsonnetProgram& program) { return evaluate_jsonnet(self, program); };
+  outside.environment = [](const std::string& variable) {
+    const char* value = std::getenv(variable.c_str());
+    return std::string(value ? value : "");
+  };
+  outside.find_program = find_on_path;
+  outside.python_version = python_version;
+  outside.git_state = git_state;
   outside.working_directory = fs::current_path().string();
   const char* worker = std::getenv("FABRIC_WORKER");
   outside.worker =

@@ -18,6 +18,7 @@ inline constexpr Option profile_option{"--profile", "NAME", "Apply this profile 
 inline constexpr Option set_option{"--set", "PATH=VALUE", "Set one field, as in --set train.optimizer.lr=0.01.", true};
 inline constexpr Option hardware_option{"--hardware", "FILE",
                                         "Plan for the machine that FILE describes (see fabric probe) and not for this one."};
+inline constexpr Option runs_option{"--runs", "DIR", "Where runs are kept; `runs` in the working directory by default."};
 inline constexpr Option format_option{"--format", "human|json", "Form of what is printed; human by default."};
 
 struct Planning {

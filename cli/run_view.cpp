@@ -142,6 +142,14 @@ void RunView::on_event(const Event& event) {
       print(lines_.paint(Style::warning, "note") + ": " + sanitised(message));
     return;
   }
+  if (event.kind == "restarting") {
+    stopping_ = false;
+    const double wait = real(d, "wait").value_or(0);
+    print(lines_.paint(Style::warning, "restarting") + ": " + sanitised(text(d, "why")) +
+          (wait >= 1 ? "; attempt " + std::to_string(integer(d, "attempt").value_or(0)) + " starts in " + spoken_duration(wait) : "") +
+          (text(d, "resume_path").empty() ? "" : ", from " + sanitised(text(d, "resume_path"))));
+    return;
+  }
   if (event.kind == "checkpoint") {
     if (const std::string path = text(d, "path"); !path.empty()) checkpoint_ = path;
     return;

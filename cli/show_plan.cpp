@@ -48,6 +48,17 @@ std::vector<std::pair<std::string, std::string>> training(const Train<Resolved>&
           {"Length", batch}};
 }
 
+// train.py, Python 3.11.2, commit 0123456789ab with changes; contract torchrun
+std::string program(const Program& program, const Code& code) {
+  std::string text = program.script ? shown_path(*program.script) : program.module ? "module " + *program.module : program.command->front();
+  if (code.python_version) text += ", " + *code.python_version;
+  if (code.git_commit) {
+    text += ", commit " + code.git_commit->substr(0, 12);
+    if (code.git_commit->ends_with("-dirty")) text += " with changes";
+  }
+  return text + "; contract " + std::string(name_of(program.contract));
+}
+
 std::string resources(const Plan& plan) {
   const ResolvedJob& job = plan.job;
   std::string text = fmt::format("{} on {}, {} {} each", plural(plan.world_size, "rank"), plural(job.num_nodes, "node"),
@@ -78,13 +89,14 @@ using Rows = std::vector<std::vector<std::string>>;
 Rows facts(const Plan& plan, const Terminal& terminal, const std::string& where) {
   Rows rows;
   const auto row = [&](std::string_view what, std::string text) { rows.push_back({terminal.paint(Style::faint, what), std::move(text)}); };
-  row("Job", sanitised(shown_path(plan.request.job)));
+  row("Job", plan.request.text ? "from the command line" : sanitised(shown_path(plan.request.job)));
   if (!plan.request.profiles.empty()) row("Profile", sanitised(joined(plan.request.profiles, ", ")));
   for (const std::string& set : plan.request.sets) row("Set", sanitised(set));
   row("Where", sanitised(where));
   row("Ranks", resources(plan));
   if (plan.job.train)
     for (auto& [what, text] : training(*plan.job.train)) row(what, std::move(text));
+  if (plan.job.program) row("Program", sanitised(program(*plan.job.program, plan.code)));
   return rows;
 }
 

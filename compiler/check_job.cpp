@@ -5,6 +5,7 @@
 
 #include "compiler/share_batch.hpp"
 #include "schema/catalog.hpp"
+#include "schema/pattern.hpp"
 
 namespace fabric {
 namespace {
@@ -20,12 +21,26 @@ class JobChecker {
     strategy();
     process_group();
     if (job_.train) train(*job_.train);
-    if (job_.program) program();
+    if (job_.program) program(*job_.program);
     environment();
     address();
+    restart();
   }
 
  private:
+  void restart() {
+    for (std::size_t i = 0; i < job_.restart.on.size(); ++i) {
+      const std::optional<std::string>& log = job_.restart.on[i].log;
+      const std::string why = log ? Pattern(*log).error() : "";
+      if (!why.empty())
+        diagnostics_.add({.code = "FAB3048",
+                          .message = "`" + *log + "` is no regular expression: " + why,
+                          .at = Place(Path("restart") / "on" / i / "log"),
+                          .label = "cannot be read",
+                          .help = "the language is RE2's; a sign that stands for itself has a \\ in front"});
+    }
+  }
+
   void what_runs() {
     if (job_.train && job_.program) {
       Diagnostic d{.code = "FAB3001",
@@ -153,10 +168,20 @@ class JobChecker {
   }
 
   // A value that is written must have an effect: these reach fabric's own runtime only.
-  void program() {
+  void program(const Program& program) {
     if (job_.train) return;
-    launcher();
-    for (const char* field : {"precision", "strategy", "seed", "checkpoint", "process_group"}) {
+    one_program(program);
+    if (program.command) launcher(*program.command);
+    if (program.contract == Contract::env || program.contract == Contract::none)
+      for (const auto& [field, value] : {std::pair{"strategy", program.strategy}, {"precision", program.precision}})
+        if (value)
+          diagnostics_.add({.code = "FAB3047",
+                            .message = std::string(field) + " `" + *value + "` cannot be told to the program: the contract `" +
+                                       std::string(name_of(program.contract)) + "` has no variable for it",
+                            .at = Place(Path("program") / field),
+                            .label = "reaches nobody",
+                            .help = "give it to the program as an argument, or write `contract: torchrun`"});
+    for (const char* field : {"seed", "checkpoint", "process_group"}) {
       const Path path(field);
       if (!origins_.find(path)) continue;
       diagnostics_.add({.code = "FAB3033",
@@ -167,9 +192,40 @@ class JobChecker {
     }
   }
 
+  // A program is a command, a script or a module.
+  void one_program(const Program& program) {
+    std::vector<std::string> written;
+    for (const auto& [field, there] : {std::pair{"command", program.command.has_value()},
+                                       {"script", program.script.has_value()},
+                                       {"module", program.module.has_value()}})
+      if (there) written.push_back(field);
+    const Path path("program");
+    if (written.empty())
+      diagnostics_.add({.code = "FAB3040",
+                        .message = "`program` does not say what to start: it has neither `script` nor `module` nor `command`",
+                        .at = Place(path, true),
+                        .label = "nothing to start in here",
+                        .help = "add `script: train.py`; see `fabric explain program`"});
+    if (written.size() > 1) {
+      Diagnostic d{.code = "FAB3041",
+                   .message = "`program` has a `" + written[0] + "` and a `" + written[1] + "`, and starts one thing",
+                   .at = Place(path / written[1], true),
+                   .label = "the second one",
+                   .help = "keep one of them"};
+      d.notes.push_back({"the first one is here", Place(path / written[0], true)});
+      diagnostics_.add(std::move(d));
+    }
+    if (program.command && written.size() == 1 && program.python)
+      diagnostics_.add({.code = "FAB3042",
+                        .message = "`python` has no effect on a `command`, which names its program itself",
+                        .at = Place(path / "python", true),
+                        .label = "nothing reads this",
+                        .help = "write `script: ...` in place of `command`, or remove `python`"});
+  }
+
   // A launcher would start all its ranks once for each of ours.
-  void launcher() {
-    const std::string& program = job_.program->command.front();
+  void launcher(const std::vector<std::string>& command) {
+    const std::string& program = command.front();
     const std::string name = program.substr(program.rfind('/') + 1);
     if (const auto world = written_world_size(job_); world && *world == 1) return;
     for (const std::string_view known : {"torchrun", "accelerate", "deepspeed", "mpirun", "mpiexec", "srun", "lightning", "horovodrun"})
@@ -179,43 +235,49 @@ class JobChecker {
                           .message = "`" + name + "` starts ranks itself, and fabric starts it once for each rank",
                           .at = Place(Path("program") / "command" / std::size_t{0}),
                           .label = "a launcher inside a launcher",
-                          .help = "start your script itself, `[python, train.py, ...]`: fabric gives it the variables that `" + name +
-                                  "` would; or write `devices: 1`"});
+                          .help = "start your script itself, `script: train.py`: fabric gives it the variables that `" + name +
+                                  "` would; or write `contract: none`, so that it is started once"});
   }
 
   void environment() {
-    // clang-format off
-    static constexpr std::array<std::string_view, 23> ours{
-        "RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "GROUP_WORLD_SIZE", "NODE_RANK", "ROLE_NAME", "ROLE_RANK",
-        "ROLE_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT", "TORCHELASTIC_MAX_RESTARTS",
-        "FABRIC_RUN_ID", "FABRIC_RUN_DIR", "FABRIC_PLAN", "FABRIC_ATTEMPT", "FABRIC_RESUME_FROM", "FABRIC_STOP_FILE", "FABRIC_EVENTS",
-        "FABRIC_STORE_FD"};
-    // clang-format on
-    for (const auto& [name, value] : job_.env) {
+    variables(job_.env, Path("env"));
+    if (job_.program) variables(job_.program->env, Path("program") / "env");
+    if (job_.program) {
+      const Path program("program");
+      words(job_.program->command.value_or(std::vector<std::string>{}), program / "command");
+      words(job_.program->wrapper, program / "wrapper");
+      for (const std::string& word : job_.program->args.words) no_nul(word, program / "args", "argument");
+      if (job_.program->cwd) no_nul(*job_.program->cwd, program / "cwd", "folder");
+      if (job_.program->script) no_nul(*job_.program->script, program / "script", "argument");
+      if (job_.program->python) no_nul(*job_.program->python, program / "python", "program");
+    }
+  }
+
+  void words(const std::vector<std::string>& all, const Path& path) {
+    for (std::size_t i = 0; i < all.size(); ++i) no_nul(all[i], path / i, "argument");
+  }
+
+  void variables(const std::map<std::string, std::string>& env, const Path& path) {
+    for (const auto& [name, value] : env) {
+      no_nul(value, path / name, "variable");
       const bool threads = name == "OMP_NUM_THREADS";
-      if (!threads && std::find(ours.begin(), ours.end(), name) == ours.end()) continue;
+      if (!threads && !is_set_by_fabric(name)) continue;
       diagnostics_.add({.code = "FAB3030",
                         .message = "`" + name + "` is set by fabric for each rank",
-                        .at = Place(Path("env") / name, true),
+                        .at = Place(path / name, true),
                         .label = "cannot be chosen here",
                         .help = threads ? "write `threads: " + value + "`" : "remove it; the rank's own value is always right"});
     }
     if (!on(Accelerator::cpu))
       for (const char* name : {"CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"})
-        if (job_.env.contains(name))
+        if (env.contains(name))
           diagnostics_.add(
               {.code = "FAB3030",
                .message = "`" + std::string(name) + "` is set by fabric for each rank on a GPU",
-               .at = Place(Path("env") / name, true),
+               .at = Place(path / name, true),
                .label = "cannot be chosen here",
                .help =
                    "name the GPUs in `devices`, such as `devices: [6, 7]`; they count within what the environment shows, in the order of the PCI bus"});
-    if (job_.program) {
-      const Path program("program");
-      for (std::size_t i = 0; i < job_.program->command.size(); ++i) no_nul(job_.program->command[i], program / "command" / i, "argument");
-      if (job_.program->cwd) no_nul(*job_.program->cwd, program / "cwd", "folder");
-    }
-    for (const auto& [name, value] : job_.env) no_nul(value, Path("env") / name, "variable");
   }
 
   void no_nul(const std::string& text, const Path& path, const char* what) {
@@ -254,22 +316,26 @@ class JobChecker {
 
 }  // namespace
 
-std::vector<Question> questions_of(const JobSpec& job, const std::string& worker) {
-  std::vector<Question> all;
-  if (job.train) {
-    const std::string& folder = job.train->data.path;
-    all.push_back({QuestionKind::is_directory, folder, "train.data.path"});
-    for (const std::string_view file : idx_files)
-      all.push_back(
-          {QuestionKind::is_plain_or_gzip_file, (folder.ends_with('/') ? folder : folder + '/') + std::string(file), "train.data.path"});
-    if (job.train->initial_weights) all.push_back({QuestionKind::is_file, *job.train->initial_weights, "train.initial_weights"});
-    all.push_back({QuestionKind::is_program, worker, "train"});
-  }
-  if (job.program) {
-    all.push_back({QuestionKind::is_program, job.program->command.front(), "program.command[0]"});
-    if (job.program->cwd) all.push_back({QuestionKind::is_directory, *job.program->cwd, "program.cwd"});
-  }
+std::vector<Question> questions_of(const Train<Spec>& train, const std::string& worker) {
+  const std::string folder = train.data.path + (train.data.path.ends_with('/') ? "" : "/");
+  std::vector<Question> all = {{QuestionKind::is_directory, train.data.path, "train.data.path"}};
+  for (const std::string_view file : idx_files)
+    all.push_back({QuestionKind::is_plain_or_gzip_file, folder + std::string(file), "train.data.path"});
+  if (train.initial_weights) all.push_back({QuestionKind::is_file, *train.initial_weights, "train.initial_weights"});
+  all.push_back({QuestionKind::is_program, worker, "train"});
   return all;
+}
+
+bool is_set_by_fabric(std::string_view variable) {
+  // clang-format off
+  static constexpr std::array<std::string_view, 27> ours{
+      "RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "GROUP_WORLD_SIZE", "NODE_RANK", "ROLE_NAME", "ROLE_RANK",
+      "ROLE_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT", "TORCHELASTIC_MAX_RESTARTS",
+      "TORCHELASTIC_ERROR_FILE", "LT_CLI_USED", "LT_DEVICES", "LT_NUM_NODES",
+      "FABRIC_RUN_ID", "FABRIC_RUN_DIR", "FABRIC_PLAN", "FABRIC_ATTEMPT", "FABRIC_RESUME_FROM", "FABRIC_STOP_FILE", "FABRIC_EVENTS",
+      "FABRIC_STORE_FD"};
+  // clang-format on
+  return std::find(ours.begin(), ours.end(), variable) != ours.end();
 }
 
 void check_job(const JobSpec& job, const SourceMap& origins, Diagnostics& diagnostics) { JobChecker(job, origins, diagnostics).run(); }

@@ -37,13 +37,28 @@ bool follows_from(const Diagnostic& d, const std::vector<Path>& refused) {
     if (!place.path) return false;
     // That a job has nothing to run is shown at its first line.
     const Path section = d.code == "FAB3002" ? Path() : *place.path;
-    return std::any_of(refused.begin(), refused.end(), [&](const Path& r) { return is_within(*place.path, r) || r.parent() == section; });
+    return std::any_of(refused.begin(), refused.end(), [&](const Path& r) {
+      // A program whose command was refused says what to start all the same.
+      const bool of_program = d.code == "FAB3040" && is_within(r, Path("program"));
+      return of_program || is_within(*place.path, r) || r.parent() == section;
+    });
   };
   return about(d.at) || std::any_of(d.notes.begin(), d.notes.end(), [&](const Note& note) { return about(note.at); });
 }
 
+// What holds between fields, and the questions that the place of the run has to answer.
+std::optional<ProgramStart> check_the_job(const JobSpec& job, const std::string& folder, const Outside& outside, Compilation& c,
+                                          Diagnostics& diagnostics) {
+  check_job(job, c.origins, diagnostics);
+  if (job.train) c.questions = questions_of(*job.train, outside.worker);
+  if (!job.program || job.train) return std::nullopt;
+  ProgramStart start = resolve_program(job, folder, outside, c.sources, c.origins, diagnostics);
+  c.questions = start.questions;
+  return start;
+}
+
 // What else is wrong, judged without the parts that were refused, so that a user sees all errors in one go.
-void check_the_rest(Value job, std::vector<Path> refused, const std::string& worker, Compilation& c) {
+void check_the_rest(Value job, std::vector<Path> refused, const std::string& folder, const Outside& outside, Compilation& c) {
   for (const Path& path : refused) take_out(job, path);
   job.erase("profiles");
   fill_defaults(job);
@@ -58,8 +73,7 @@ void check_the_rest(Value job, std::vector<Path> refused, const std::string& wor
       refused.push_back(section);
     }
   Diagnostics more;
-  check_job(*rest, c.origins, more);
-  c.questions = questions_of(*rest, worker);
+  check_the_job(*rest, folder, outside, c, more);
   for (const Diagnostic& d : more.all())
     if (!follows_from(d, refused)) c.diagnostics.add(d);
   std::erase_if(c.questions, [&refused](const Question& q) {
@@ -77,7 +91,7 @@ Compilation check(const Request& request, const Outside& outside) {
 
   const std::vector<Path> refused = check_against_schema(layered->job, c.origins, c.sources, c.diagnostics);
   if (c.diagnostics.has_errors()) {
-    check_the_rest(std::move(layered->job), refused, outside.worker, c);
+    check_the_rest(std::move(layered->job), refused, layered->folder, outside, c);
     return c;
   }
 
@@ -97,8 +111,9 @@ Compilation check(const Request& request, const Outside& outside) {
     return c;
   }
   checked.inputs = std::move(layered->inputs);
-  check_job(checked.job, c.origins, c.diagnostics);
-  c.questions = questions_of(checked.job, outside.worker);
+  checked.start = check_the_job(checked.job, layered->folder, outside, c, c.diagnostics);
+  if (checked.start)
+    for (const Input& input : checked.start->inputs) checked.inputs.push_back(input);
   c.checked = std::move(checked);
   return c;
 }
@@ -111,7 +126,7 @@ Compilation compile(const Request& request, const Outside& outside, const std::f
   if (c.diagnostics.has_errors()) return c;
   std::optional<Resolution> resolution = resolve_auto(c.checked->job, machines, c.diagnostics);
   if (!resolution) return c;
-  c.plan = make_plan(std::move(*resolution), request, c.checked->inputs, c.questions, outside);
+  c.plan = make_plan(std::move(*resolution), request, c.checked->inputs, c.checked->start, c.questions, outside);
   return c;
 }
 

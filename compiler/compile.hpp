@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "compiler/outside.hpp"
+#include "compiler/resolve_program.hpp"
 #include "schema/diagnostic.hpp"
 #include "schema/hardware.hpp"
 #include "schema/job.hpp"
@@ -20,8 +21,9 @@ namespace fabric {
 // What a job file says, checked, with every layer applied and nothing resolved.
 struct CheckedJob {
   JobSpec job;
-  Value merged;               // the long form, defaults filled in
-  std::vector<Input> inputs;  // every file that was read
+  Value merged;                       // the long form, defaults filled in
+  std::vector<Input> inputs;          // every file that was read
+  std::optional<ProgramStart> start;  // of a program
 };
 
 struct Compilation {

@@ -25,10 +25,17 @@ class LongForm {
   LongForm(SourceMap& origins, std::string base) : origins_(origins), base_(std::move(base)) {}
 
   void bring(Value& value, const Value& schema, const Path& path) {
-    if (const Value* key = schema.find("x-short"); key && value.is_string()) {
+    // The short form is of the kind that the first branch takes.
+    const auto is_short = [&] {
+      const Value* branches = schema.find("anyOf");
+      const Value* type = branches ? branches->as_array().front().find("type") : nullptr;
+      return type && *type == Value("integer") ? value.is_integer() : value.is_string();
+    };
+    if (const Value* key = schema.find("x-short"); key && is_short()) {
       wrap(value, key->as_string(), path);
     } else if (const Value* list_key = schema.find("x-short-list"); list_key && value.is_array()) {
       wrap(value, list_key->as_string(), path);
+      script_of(value, path);
     }
     if (const Value* unit = schema.find("x-unit"); unit && unit->as_string() == "path" && value.is_string() && !value.as_string().empty())
       value = absolute_from(base_, value.as_string());
@@ -50,6 +57,26 @@ class LongForm {
   }
 
  private:
+  // [train.py, --lr, "0.1"] is a script with its arguments.
+  void script_of(Value& program, const Path& path) {
+    Value* command = program.find("command");
+    const auto is_script = [](const Value& word) { return word.is_string() && word.as_string().ends_with(".py"); };
+    if (command->as_array().empty() || !is_script(command->as_array().front())) return;
+    Value::Array words = command->as_array();
+    program.erase("command");
+    const auto move = [&](std::size_t from, const Path& to) {
+      if (const Origin* origin = origins_.find(path / "command" / from)) origins_.set(to, *origin);
+    };
+    program.set("script", words.front());
+    move(0, path / "script");
+    if (words.size() > 1) {
+      for (std::size_t i = 1; i < words.size(); ++i) move(i, path / "args" / (i - 1));
+      if (const Origin* origin = origins_.find(path / "args" / std::size_t{0})) origins_.set(path / "args", *origin);
+      program.set("args", Value::Array(words.begin() + 1, words.end()));
+    }
+    origins_.erase_below(path / "command");
+  }
+
   void wrap(Value& value, const std::string& key, const Path& path) {
     if (value.is_array()) {
       for (std::size_t i = 0; i < value.as_array().size(); ++i)
@@ -103,6 +130,24 @@ void merge(Value& lower, const Value& upper, const Path& to, const Path& from, c
   }
 }
 
+// Beside a program, strategy and precision are what it is told: fabric itself has no use for them.
+void tell_program(Value& job, SourceMap& origins, const Path& at, bool runs_program) {
+  if (const Value* program = job.find("program"); !runs_program || (program && !program->is_object())) return;
+  for (const char* field : {"strategy", "precision"}) {
+    Value* told = job.find(field);
+    if (!told) continue;
+    Value value = told->is_integer() ? Value(std::to_string(told->as_integer())) : *told;
+    job.erase(field);
+    Value* program = job.find("program");
+    if (!program) program = &job.set("program", Value::object());
+    if (!program->find(field)) {
+      program->set(field, std::move(value));
+      if (const Origin* origin = origins.find(at / field)) origins.set(at / "program" / field, Origin(*origin));
+    }
+    origins.erase_below(at / field);
+  }
+}
+
 struct JobFile {
   Value value;
   std::string folder;
@@ -113,7 +158,7 @@ std::optional<JobFile> read_job_file(const Request& request, const Outside& outs
                                      std::vector<Input>& inputs, Diagnostics& diagnostics) {
   const std::string path = absolute_from(outside.working_directory, request.job);
   const std::filesystem::path as_path(path);
-  const ReadFile file = outside.read_file(path);
+  const ReadFile file = request.text ? ReadFile{*request.text, ""} : outside.read_file(path);
   if (!file.text) {
     diagnostics.add({.code = "FAB0001",
                      .message = "cannot read the job file " + request.job + ": " + file.error,
@@ -124,7 +169,8 @@ std::optional<JobFile> read_job_file(const Request& request, const Outside& outs
   const std::string shown = std::filesystem::path(request.job).is_absolute()
                                 ? std::filesystem::path(path).lexically_proximate(outside.working_directory).string()
                                 : request.job;
-  const std::uint32_t source = sources.add({shown.starts_with("../..") ? path : shown, *file.text, Source::Kind::file});
+  const std::string name = request.text ? "the command line as a job" : shown.starts_with("../..") ? path : shown;
+  const std::uint32_t source = sources.add({name, *file.text, Source::Kind::file});
 
   const std::string extension = as_path.extension().string();
   const bool computed = extension == ".jsonnet" || extension == ".libsonnet";
@@ -295,6 +341,12 @@ std::optional<Layered> read_layers(const Request& request, const Outside& outsid
   for (const std::string& set : request.sets) apply_set(set, outside, layered.job, sources, origins, diagnostics);
   if (!file->computed) refuse_null_variables(layered.job, diagnostics);
   drop_nulls(layered.job);
+  layered.folder = file->folder;
+  const bool runs_program = layered.job.find("program") && !layered.job.find("train");
+  tell_program(layered.job, origins, Path(), runs_program);
+  if (Value* profiles = layered.job.find("profiles"); profiles && profiles->is_object())
+    for (Member& profile : profiles->as_object())
+      if (profile.value.is_object()) tell_program(profile.value, origins, Path("profiles") / profile.key, runs_program);
   return layered;
 }
 

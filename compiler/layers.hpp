@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "compiler/outside.hpp"
@@ -16,6 +17,7 @@ namespace fabric {
 struct Layered {
   Value job;  // every layer applied, in the long form, `profiles` still in it; no defaults yet
   std::vector<Input> inputs;
+  std::string folder;  // of the job file, absolute
 };
 
 // Reads every layer. origins says for each value which layer won and where it stands there. nullopt if the file cannot be read

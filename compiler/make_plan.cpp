@@ -7,32 +7,98 @@ namespace {
 
 // Variables by which a launcher tells a process who it is. A stale one, inherited from the shell or from an outer job, would make
 // a rank believe in another world.
-const std::vector<std::string> foreign_variables = {
-    "RANK",           "LOCAL_RANK",    "WORLD_SIZE",        "LOCAL_WORLD_SIZE", "GROUP_RANK",     "GROUP_WORLD_SIZE",
-    "NODE_RANK",      "ROLE_*",        "MASTER_ADDR",       "MASTER_PORT",      "TORCHELASTIC_*", "LT_*",
-    "PL_GLOBAL_SEED", "FABRIC_*",      "OMPI_COMM_WORLD_*", "PMI_RANK",         "PMI_SIZE",       "JSM_NAMESPACE_*",
-    "SLURM_PROCID",   "SLURM_LOCALID", "SLURM_NODEID",      "SLURM_NTASKS",     "SLURM_STEP_*"};
+const std::vector<std::string> foreign_variables = {"RANK",
+                                                    "LOCAL_RANK",
+                                                    "WORLD_SIZE",
+                                                    "LOCAL_WORLD_SIZE",
+                                                    "GROUP_RANK",
+                                                    "GROUP_WORLD_SIZE",
+                                                    "NODE_RANK",
+                                                    "ROLE_*",
+                                                    "MASTER_ADDR",
+                                                    "MASTER_PORT",
+                                                    "TORCHELASTIC_*",
+                                                    "LT_*",
+                                                    "ACCELERATE_USE_*",
+                                                    "ACCELERATE_MIXED_PRECISION",
+                                                    "ACCELERATE_DEEPSPEED_*",
+                                                    "ACCELERATE_DYNAMO_*",
+                                                    "PL_GLOBAL_SEED",
+                                                    "FABRIC_*",
+                                                    "OMPI_COMM_WORLD_*",
+                                                    "PMI_RANK",
+                                                    "PMI_SIZE",
+                                                    "JSM_NAMESPACE_*",
+                                                    "SLURM_PROCID",
+                                                    "SLURM_LOCALID",
+                                                    "SLURM_NODEID",
+                                                    "SLURM_NTASKS",
+                                                    "SLURM_STEP_*"};
 
-std::map<std::string, Text> rank_environment(const Plan& plan, const NodeGroup& group) {
+using Variables = std::map<std::string, Text>;
+
+// Who a rank is. docs/variables.md has the table.
+void tell_place(Contract contract, const Plan& plan, const NodeGroup& group, Variables& env) {
+  if (contract == Contract::none) return;
   const std::string world = std::to_string(plan.world_size);
   const std::string nodes = std::to_string(plan.job.num_nodes);
-  std::map<std::string, Text> env;
-  for (const auto& [name, value] : plan.job.env) env[name] = Text(value);
   env["RANK"] = Text(Binding::rank);
   env["LOCAL_RANK"] = Text(Binding::local_rank);
   env["WORLD_SIZE"] = Text(world);
   env["LOCAL_WORLD_SIZE"] = Text(std::to_string(group.ranks_per_node));
+  env["NODE_RANK"] = Text(Binding::node_rank);
+  env["MASTER_ADDR"] = Text(Binding::main_address);
+  env["MASTER_PORT"] = Text(Binding::main_port);
+  if (contract == Contract::env) return;
   env["GROUP_RANK"] = Text(Binding::node_rank);
   env["GROUP_WORLD_SIZE"] = Text(nodes);
-  env["NODE_RANK"] = Text(Binding::node_rank);
   env["ROLE_NAME"] = Text(group.role);
   env["ROLE_RANK"] = Text(Binding::rank);
   env["ROLE_WORLD_SIZE"] = Text(world);
-  env["MASTER_ADDR"] = Text(Binding::main_address);
-  env["MASTER_PORT"] = Text(Binding::main_port);
   env["TORCHELASTIC_RUN_ID"] = Text(Binding::run_id);
   env["TORCHELASTIC_RESTART_COUNT"] = Text(Binding::attempt);
-  env["TORCHELASTIC_MAX_RESTARTS"] = Text("0");
+  env["TORCHELASTIC_MAX_RESTARTS"] = Text(std::to_string(plan.job.restart.max));
+  env["TORCHELASTIC_ERROR_FILE"] = Text(Binding::error_file);
+  if (contract != Contract::fabric_cli) return;
+  env["LT_CLI_USED"] = Text("1");
+  env["LT_DEVICES"] = Text(std::to_string(group.ranks_per_node));
+  env["LT_NUM_NODES"] = Text(nodes);
+}
+
+// What the job says of strategy and precision, in the words of Lightning's Fabric and of Accelerate. Sources: Lightning 2.6, fabric/
+// connector.py (LT_*); Accelerate 1.x, utils/launch.py (ACCELERATE_*), which knows three precisions.
+void tell_choices(const Program& program, const std::optional<std::string>& accelerator, Variables& env) {
+  if (program.contract == Contract::env || program.contract == Contract::none) return;
+  if (accelerator) env["LT_ACCELERATOR"] = Text(*accelerator);
+  if (program.precision) {
+    const std::string& precision = *program.precision;
+    env["LT_PRECISION"] = Text(precision);
+    for (const auto& [word, accelerates] :
+         {std::pair{"32-true", "no"}, {"32", "no"}, {"16-mixed", "fp16"}, {"16", "fp16"}, {"bf16-mixed", "bf16"}, {"bf16", "bf16"}})
+      if (precision == word) env["ACCELERATE_MIXED_PRECISION"] = Text(accelerates);
+  }
+  if (!program.strategy) return;
+  const std::string& strategy = *program.strategy;
+  env["LT_STRATEGY"] = Text(strategy);
+  if (strategy.starts_with("fsdp")) env["ACCELERATE_USE_FSDP"] = Text("true");
+  if (strategy.starts_with("deepspeed")) {
+    env["ACCELERATE_USE_DEEPSPEED"] = Text("true");
+    constexpr std::string_view stage = "deepspeed_stage_";
+    if (strategy.starts_with(stage)) env["ACCELERATE_DEEPSPEED_ZERO_STAGE"] = Text(strategy.substr(stage.size(), 1));
+  }
+}
+
+Variables rank_environment(const Plan& plan, const NodeGroup& group, const std::optional<std::string>& accelerator) {
+  Variables env;
+  const std::optional<Program>& program = plan.job.program;
+  // What a rank prints is seen when it prints it; a user's own choice stands.
+  if (program) env["PYTHONUNBUFFERED"] = Text("1");
+  for (const auto& [name, value] : plan.job.env) env[name] = Text(value);
+  if (program) {
+    for (const auto& [name, value] : program->env) env[name] = Text(value);
+    tell_choices(*program, accelerator, env);
+  }
+  tell_place(program ? program->contract : Contract::torchrun, plan, group, env);
   env["OMP_NUM_THREADS"] = Text(std::to_string(plan.job.threads));
   env["FABRIC_RUN_ID"] = Text(Binding::run_id);
   env["FABRIC_RUN_DIR"] = Text(Binding::run_directory);
@@ -66,8 +132,8 @@ std::vector<Output> outputs(const ResolvedJob& job, std::int64_t world) {
 
 }  // namespace
 
-Plan make_plan(Resolution resolution, const Request& request, std::vector<Input> inputs, std::vector<Question> questions,
-               const Outside& outside) {
+Plan make_plan(Resolution resolution, const Request& request, std::vector<Input> inputs, const std::optional<ProgramStart>& start,
+               std::vector<Question> questions, const Outside& outside) {
   Plan plan;
   plan.fabric_version = outside.version;
   plan.name = resolution.job.name;
@@ -76,20 +142,26 @@ Plan make_plan(Resolution resolution, const Request& request, std::vector<Input>
   plan.request.job = plan.inputs.front().path;
   plan.job = std::move(resolution.job);
   plan.decisions = std::move(resolution.decisions);
-  plan.world_size = plan.job.num_nodes * plan.job.devices.count;
 
   NodeGroup group;
   group.role = "main";
   group.nodes = plan.job.num_nodes;
-  group.ranks_per_node = plan.job.devices.count;
+  // Without a contract there is one process a node, which has all devices and starts its own peers.
+  const bool alone = plan.job.program && plan.job.program->contract == Contract::none;
+  group.ranks_per_node = alone ? 1 : plan.job.devices.count;
+  plan.world_size = group.nodes * group.ranks_per_node;
   group.accelerator = plan.job.accelerator;
   group.device_ids = plan.job.devices.ids;
   group.rank.scrub = foreign_variables;
-  group.rank.env = rank_environment(plan, group);
+  group.rank.env = rank_environment(plan, group, resolution.written_accelerator);
   const std::string job_folder = std::filesystem::path(plan.request.job).parent_path().string();
-  if (plan.job.program) {
-    for (const std::string& argument : plan.job.program->command) group.rank.argv.emplace_back(argument);
+  if (start) {
+    group.rank.argv = start->argv;
     group.rank.cwd = Text(plan.job.program->cwd.value_or(job_folder));
+    group.rank.inherit = plan.job.program->inherit.patterns;
+    group.rank.env_file = plan.job.program->env_file;
+    plan.code = start->code;
+    plan.decisions.insert(plan.decisions.end(), start->decisions.begin(), start->decisions.end());
   } else {
     group.rank.argv = {Text(outside.worker)};
     group.rank.cwd = Text(job_folder);

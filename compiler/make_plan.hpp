@@ -5,6 +5,7 @@
 
 #include "compiler/outside.hpp"
 #include "compiler/resolve_auto.hpp"
+#include "compiler/resolve_program.hpp"
 #include "schema/diagnostic.hpp"
 #include "schema/plan.hpp"
 #include "schema/source_map.hpp"
@@ -13,7 +14,7 @@
 namespace fabric {
 
 // Pure: equal input gives an equal plan.
-Plan make_plan(Resolution resolution, const Request& request, std::vector<Input> inputs, std::vector<Question> questions,
-               const Outside& outside);
+Plan make_plan(Resolution resolution, const Request& request, std::vector<Input> inputs, const std::optional<ProgramStart>& start,
+               std::vector<Question> questions, const Outside& outside);
 
 }  // namespace fabric

@@ -35,9 +35,14 @@ struct Outside {
   std::function<ReadFile(const std::string& path)> read_file;
   std::function<std::string(const std::string& path)> real_path;  // symbolic links resolved; "" where there is no such file
   std::function<JsonnetResult(const JsonnetProgram&)> evaluate_jsonnet;
-  std::string working_directory;  // absolute
-  std::string worker;             // absolute path of fabric-worker
-  std::string version;            // of fabric, with its commit
+  // Of these, one that is not given answers nothing.
+  std::function<std::string(const std::string& variable)> environment;                // "" where it is not set
+  std::function<std::string(const std::string& name)> find_program;                   // its path on PATH; "" where there is none
+  std::function<std::optional<std::string>(const std::string& path)> python_version;  // of an interpreter: Python 3.11.2
+  std::function<std::optional<std::string>(const std::string& folder)> git_state;     // 40 hex digits, perhaps -dirty
+  std::string working_directory;                                                      // absolute
+  std::string worker;                                                                 // absolute path of fabric-worker
+  std::string version;                                                                // of fabric, with its commit
 };
 
 }  // namespace fabric

@@ -57,8 +57,11 @@ class Resolver {
     job.env = spec_.env;
     job.checkpoint = spec_.checkpoint;
     job.stop = spec_.stop;
+    job.restart = spec_.restart;
+    job.time_limit = spec_.time_limit;
     job.seed = spec_.seed;
     job.backend = spec_.backend;
+    if (!is_auto(spec_.accelerator)) out_.written_accelerator = name_of(std::get<Accelerator>(spec_.accelerator));
     if (!spec_.train) return;
     const Train<Spec>& from = *spec_.train;
     Train<Resolved>& to = job.train.emplace();
@@ -177,7 +180,7 @@ class Resolver {
       d.because = "backend " + std::string(name_of(spec_.backend)) + " is this machine alone";
       return std::int64_t{1};
     });
-    ranks_ = out_.job.devices.count;
+    ranks_ = spec_.program && spec_.program->contract == Contract::none ? 1 : out_.job.devices.count;
     world_ = ranks_ * out_.job.num_nodes;
   }
 

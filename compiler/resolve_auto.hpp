@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "schema/diagnostic.hpp"
@@ -15,6 +16,7 @@ namespace fabric {
 struct Resolution {
   ResolvedJob job;
   std::vector<Decision> decisions;
+  std::optional<std::string> written_accelerator;  // as a program is told of it
 };
 
 // Pure and deterministic: no clock, no environment. A decision's inputs are all that it read, and its `because` names each.

@@ -23,6 +23,33 @@ std::vector<std::string> field_names(const Path& path) {
   return names;
 }
 
+// The schema of what stands at path, in lists too: restart.on[0].signal.
+const Value* schema_at(const Path& path) {
+  std::vector<std::string> names = field_names(path);
+  const Value* at = field_schema(names);
+  bool in_list = false;
+  for (const Path::Step& step : path.steps()) {
+    in_list |= std::holds_alternative<std::size_t>(step);
+    if (!in_list || !at) continue;
+    if (std::holds_alternative<std::size_t>(step)) {
+      at = at->find("items");
+    } else {
+      const Value* properties = field_properties(*at);
+      at = properties ? properties->find(std::get<std::string>(step)) : nullptr;
+    }
+  }
+  return at;
+}
+
+// Of what stands at path, the field that can be explained.
+std::string see_explain(Path path) {
+  while (!path.empty() && (std::holds_alternative<std::size_t>(path.steps().back()) || !field_schema(field_names(path)) ||
+                           std::any_of(path.steps().begin(), path.steps().end(),
+                                       [](const Path::Step& s) { return std::holds_alternative<std::size_t>(s); })))
+    path = path.parent();
+  return "see `fabric explain " + path.str() + "`";
+}
+
 std::string quoted(const Value& value) { return value.is_string() ? '`' + value.as_string() + '`' : '`' + canonical_json(value) + '`'; }
 
 std::string listed(const std::vector<std::string>& words, const char* last = " or ") {
@@ -63,6 +90,7 @@ struct Expectation {
   std::string str() const {
     if (unit == "duration") return "a duration such as 90s, 10m, 36h or 1-12:00:00";
     if (unit == "interval") return "an interval such as `500 steps` or `1 epoch`";
+    if (unit == "inherit") return "`all`, `none`, or a list of patterns such as [PATH, CUDA_*]";
     if (unit == "devices") return "`auto`, a count from 1 to 99999 (-1: all), or different indices such as [0, 2]";
     std::vector<std::string> parts;
     if (may_be_auto) parts.push_back("`auto`");
@@ -151,7 +179,7 @@ class SchemaChecker {
     // `if` of the required section passes its branch's violations on.
     if (!value) return;
     // A section that has a short form is judged field by field, as the map that it is.
-    if (const Value* section = field_schema(field_names(violation.instance));
+    if (const Value* section = schema_at(violation.instance);
         section && violation.keyword == "anyOf" && (section->find("x-short") || section->find("x-short-list")))
       for (const auto& branch : violation.branches)
         if (!branch.empty() && !(branch.front().keyword == "type" && branch.front().instance == violation.instance)) {
@@ -167,13 +195,15 @@ class SchemaChecker {
 
     // Inside a list: the element itself is judged.
     const bool element = std::holds_alternative<std::size_t>(violation.instance.steps().back());
-    const Value* field = field_schema(field_names(violation.instance));
-    if (!field) {  // a value of env, or a profile that is no map
+    const Value* field = schema_at(violation.instance);
+    if (!field) {  // a value of env or args, or a profile that is no map
+      std::string help = type_help(*value, violation);
+      if (help.empty()) help = see_explain(violation.instance);
       diagnostics_.add({.code = "FAB2002",
                         .message = violation.instance.str() + ": expected " + expected_type(violation) + ", found " + found(*value),
                         .at = Place(violation.instance),
                         .label = "expected " + expected_type(violation),
-                        .help = type_help(*value, violation),
+                        .help = std::move(help),
                         .fix = quote_fix(*value, violation)});
       return;
     }
@@ -191,7 +221,7 @@ class SchemaChecker {
                  .label = "not a field of " + where};
     const Value* section = violation.instance.empty() || field_names(violation.instance).empty()
                                ? job_schema().find("definitions")->find("job")
-                               : field_schema(field_names(violation.instance));
+                               : schema_at(violation.instance);
     std::vector<std::string> siblings;
     if (const Value* properties = section ? field_properties(*section) : nullptr)
       for (const Member& m : properties->as_object()) siblings.push_back(m.key);
@@ -243,7 +273,7 @@ class SchemaChecker {
     const Path path = violation.instance / violation.property;
     if (!missing_.insert(path).second) return;
     if (merge_key_refused_) return;
-    const Value* field = field_schema(field_names(path));
+    const Value* field = schema_at(path);
     std::string wants;
     if (field) {
       wants = Expectation(*field).str();
@@ -257,7 +287,7 @@ class SchemaChecker {
                                                        : "`" + violation.instance.str() + "` lacks the field `" + violation.property + "`",
                  .at = Place(violation.instance, true),
                  .label = "`" + violation.property + "` is missing here",
-                 .help = "add `" + example + "`" + (wants.empty() ? "" : ": " + wants) + "; see `fabric explain " + path.str() + "`"};
+                 .help = "add `" + example + "`" + (wants.empty() ? "" : ": " + wants) + "; " + see_explain(path)};
     if (violation.instance.empty()) {
       // The version line belongs on top; the first line that is written is where it would go.
       const Origin* first = nullptr;
@@ -330,7 +360,7 @@ class SchemaChecker {
       if (const Value* peers = field.find("x-peers"))
         if (const Value* ours = peers->find(word)) meant = ours->as_string();
       const bool usable = meant && std::find(expected.later.begin(), expected.later.end(), *meant) == expected.later.end();
-      d.help = !meant   ? "write one of these; see `fabric explain " + path + "`"
+      d.help = !meant   ? "write one of these; " + see_explain(violation.instance)
                : usable ? "did you mean `" + *meant + "`?"
                         : "`" + *meant + "` is not in this version of fabric; write " + expected.str();
       if (usable) set_value_fix(d, violation.instance, *meant);
@@ -344,12 +374,12 @@ class SchemaChecker {
       d.label = "expected " + expected.str();
       d.help = type_help(value, violation);
       if (value.is_string() && (field.find("x-short-list") || field.find("x-words"))) word_list(d, value.as_string());
-      if (d.help.empty()) d.help = "see `fabric explain " + Path(violation.instance).str() + "`";
+      if (d.help.empty()) d.help = see_explain(violation.instance);
       if (auto unquoted = unquote_fix(value, expected, violation.instance)) {
         d.fix = std::move(unquoted);
         d.help = "write the number without quotes";
       }
-    } else if (expected.unit == "duration" || expected.unit == "interval" || expected.unit == "devices") {
+    } else if (expected.unit == "duration" || expected.unit == "interval" || expected.unit == "devices" || expected.unit == "inherit") {
       d.code = "FAB2006";
       d.message = path + ": " + quoted(value) + " is not " + expected.str();
       d.label = "cannot be read";
@@ -377,15 +407,14 @@ class SchemaChecker {
         d.message = path + ": " + shown(value) + " is not allowed";
         d.label = "expected " + expected.str();
       }
-      d.help = "see `fabric explain " + Path(violation.instance).str() + "`";
+      d.help = see_explain(violation.instance);
     }
     diagnostics_.add(std::move(d));
   }
 
   void element_violation(const Violation& violation, const Value& value) {
     const Violation* inner = deepest(violation);
-    const std::string list = violation.instance.parent().str();
-    Diagnostic d{.at = Place(violation.instance), .help = "see `fabric explain " + list + "`"};
+    Diagnostic d{.at = Place(violation.instance), .help = see_explain(violation.instance)};
     if (inner->keyword == "type") {
       d.code = "FAB2002";
       d.message = violation.instance.str() + ": expected " + expected_type(*inner) + ", found " + found(value);

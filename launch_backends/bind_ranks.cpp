@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 #include <map>
 #include <sstream>
 #include <stdexcept>
@@ -29,16 +30,15 @@ std::optional<std::string> value_of(Binding binding, const RankPlace& place) {
     case Binding::run_id: return place.run_id;
     case Binding::run_directory: return place.run_directory;
     case Binding::events_file: return place.events_file;
+    case Binding::error_file: return place.error_file;
     case Binding::stop_file: return place.stop_file;
     case Binding::store_fd: return place.store_fd ? std::optional(std::to_string(*place.store_fd)) : std::nullopt;
   }
   return std::nullopt;
 }
 
-bool scrubs(const std::vector<std::string>& patterns, std::string_view name) {
-  return std::any_of(patterns.begin(), patterns.end(), [name](const std::string& pattern) {
-    return pattern.ends_with('*') ? name.starts_with(std::string_view(pattern).substr(0, pattern.size() - 1)) : name == pattern;
-  });
+bool matches_any(const std::vector<std::string>& patterns, std::string_view name) {
+  return std::any_of(patterns.begin(), patterns.end(), [name](const std::string& p) { return matches_variable(p, name); });
 }
 
 std::string_view name_in(std::string_view variable) { return variable.substr(0, variable.find('=')); }
@@ -52,7 +52,8 @@ std::optional<std::string> bind_text(const Text& text, const RankPlace& place) {
   return value;
 }
 
-BoundRank bind_rank(const RankTemplate& rank, const RankPlace& place, const std::vector<std::string>& inherited) {
+BoundRank bind_rank(const RankTemplate& rank, const RankPlace& place, const std::vector<std::string>& inherited,
+                    const std::vector<EnvFile::Variable>& file) {
   BoundRank bound;
   for (const Text& argument : rank.argv)
     if (std::optional<std::string> text = bind_text(argument, place)) bound.argv.push_back(std::move(*text));
@@ -61,8 +62,10 @@ BoundRank bind_rank(const RankTemplate& rank, const RankPlace& place, const std:
   for (const std::string& variable : inherited) {
     const std::string_view name = name_in(variable);
     // The first of two alike is the one that getenv finds. A string without '=' is no variable.
-    if (name.size() < variable.size() && !scrubs(rank.scrub, name)) env.emplace(name, variable.substr(name.size() + 1));
+    const bool taken = !rank.inherit || matches_any(*rank.inherit, name);
+    if (taken && name.size() < variable.size() && !matches_any(rank.scrub, name)) env.emplace(name, variable.substr(name.size() + 1));
   }
+  for (const EnvFile::Variable& variable : file) env[variable.name] = variable.value;
   for (const auto& [name, text] : rank.env) {
     if (std::optional<std::string> value = bind_text(text, place)) env[name] = std::move(*value);
     else env.erase(name);
@@ -71,6 +74,16 @@ BoundRank bind_rank(const RankTemplate& rank, const RankPlace& place, const std:
 
   bound.cwd = bind_text(rank.cwd, place).value_or("");
   return bound;
+}
+
+std::vector<EnvFile::Variable> variables_of_file(const RankTemplate& rank) {
+  if (!rank.env_file) return {};
+  std::ifstream in(*rank.env_file, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  if (!in.is_open() || in.bad()) throw std::runtime_error("cannot read the file of variables " + *rank.env_file);
+  EnvFile file = read_env_file(text);
+  if (!file.mistakes.empty()) throw std::runtime_error("in the file of variables " + *rank.env_file + ": " + file.mistakes.front().what);
+  return std::move(file.variables);
 }
 
 std::vector<std::string> device_names(const std::vector<std::int64_t>& device_ids, const std::vector<std::string>& inherited) {
@@ -98,7 +111,7 @@ std::vector<std::string> device_names(const std::vector<std::int64_t>& device_id
 std::vector<std::string> scrubbed_names(const RankTemplate& rank, const std::vector<std::string>& inherited) {
   std::vector<std::string> names;
   for (const std::string& variable : inherited)
-    if (const std::string_view name = name_in(variable); scrubs(rank.scrub, name)) names.emplace_back(name);
+    if (const std::string_view name = name_in(variable); matches_any(rank.scrub, name)) names.emplace_back(name);
   std::sort(names.begin(), names.end());
   return names;
 }

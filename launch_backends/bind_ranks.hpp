@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "schema/env_file.hpp"
 #include "schema/plan.hpp"
 
 namespace fabric {
@@ -26,6 +27,7 @@ struct RankPlace {
   std::string run_id;
   std::string run_directory;
   std::string events_file;
+  std::string error_file;
   std::string stop_file;
   std::optional<int> store_fd;
 };
@@ -39,9 +41,14 @@ struct BoundRank {
 // The text with its placeholder filled in; nullopt if that has no value for this rank.
 std::optional<std::string> bind_text(const Text& text, const RankPlace& place);
 
-// inherited: NAME=value. What matches the template's scrub list is removed, then the template's variables are set. One whose
-// placeholder has no value is not set, and not inherited either; an argument without a value is left out.
-BoundRank bind_rank(const RankTemplate& rank, const RankPlace& place, const std::vector<std::string>& inherited);
+// inherited: NAME=value. Of these, those stay that the template inherits and its scrub list does not match; then the variables of
+// file are set, then the template's. One whose placeholder has no value is not set, and not inherited either; an argument without a
+// value is left out.
+BoundRank bind_rank(const RankTemplate& rank, const RankPlace& place, const std::vector<std::string>& inherited,
+                    const std::vector<EnvFile::Variable>& file = {});
+
+// What the template's file of variables says now. Throws std::runtime_error if it cannot be read, or no longer is one.
+std::vector<EnvFile::Variable> variables_of_file(const RankTemplate& rank);
 
 // What names the devices of these numbers to CUDA: the numbers themselves, or where an inherited CUDA_VISIBLE_DEVICES chooses among the
 // GPUs of the machine, its entries at these positions, since the probe counted under it. Throws std::runtime_error for a number that it

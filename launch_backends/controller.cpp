@@ -2,8 +2,6 @@
 
 #include <poll.h>
 #include <signal.h>
-#include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,8 +15,10 @@
 #include "launch_backends/frame_pipe.hpp"
 #include "launch_backends/process_tree.hpp"
 #include "launch_backends/rank_output.hpp"
+#include "launch_backends/restart_policy.hpp"
 #include "launch_backends/root_cause.hpp"
 #include "launch_backends/run_record.hpp"
+#include "launch_backends/surroundings.hpp"
 
 namespace fabric {
 namespace {
@@ -27,58 +27,11 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
 constexpr int fabric_failed = 125;
+constexpr int time_is_up = 124;          // as timeout(1) has it
 constexpr double failure_grace = 1;      // seconds between TERM and KILL once a rank has failed
 constexpr double agent_patience = 60;    // seconds for an agent to say hello
 constexpr double ending_patience = 15;   // seconds beyond the grace for agents to say that all has ended
 constexpr std::size_t shown_lines = 20;  // of the culprit's output
-
-// While a run goes on, the signals that end it are read from a descriptor, a closed pipe is an error and no signal, and orphans of the
-// run fall to this process. Afterwards all is as it was.
-class Surroundings {
- public:
-  Surroundings() {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    // nohup has it ignored, and means that.
-    struct sigaction hangup {};
-    sigaction(SIGHUP, nullptr, &hangup);
-    if (hangup.sa_handler != SIG_IGN) sigaddset(&set, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, &set, &mask_);
-    struct sigaction action {};
-    action.sa_handler = SIG_IGN;
-    sigaction(SIGPIPE, &action, &pipe_);
-    action.sa_handler = SIG_DFL;
-    sigaction(SIGCHLD, &action, &child_);
-    prctl(PR_GET_CHILD_SUBREAPER, &subreaper_);
-    prctl(PR_SET_CHILD_SUBREAPER, 1);
-    signals_.reset(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-    if (!signals_) throw std::system_error(errno, std::generic_category(), "signalfd");
-  }
-  ~Surroundings() {
-    prctl(PR_SET_CHILD_SUBREAPER, subreaper_);
-    sigaction(SIGPIPE, &pipe_, nullptr);
-    sigaction(SIGCHLD, &child_, nullptr);
-    pthread_sigmask(SIG_SETMASK, &mask_, nullptr);
-  }
-  Surroundings(const Surroundings&) = delete;
-  Surroundings& operator=(const Surroundings&) = delete;
-
-  int descriptor() const { return signals_.get(); }
-  // The next signal, 0 if there is none.
-  int take() {
-    signalfd_siginfo info;
-    return read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info) ? static_cast<int>(info.ssi_signo) : 0;
-  }
-
- private:
-  sigset_t mask_{};
-  struct sigaction pipe_ {};
-  struct sigaction child_ {};
-  int subreaper_ = 0;
-  FileDescriptor signals_;
-};
 
 // One agent, as the controller sees it.
 struct Link {
@@ -97,14 +50,19 @@ struct Link {
   bool ended() const { return exit.has_value() && pipe->ended(); }
 };
 
+// One attempt of a run, from its first agent to its last.
 class Controller {
  public:
-  Controller(const Plan& plan, const RunOptions& options, const std::vector<AgentCommand>& agents, RunObserver& observer)
-      : plan_(plan), options_(options), agents_(agents), record_(RunDirectory::open(options.run_directory), observer) {
+  Controller(const Plan& plan, const RunOptions& options, const std::vector<AgentCommand>& agents, RunRecord& record,
+             Surroundings& surroundings, std::optional<Clock::time_point> deadline)
+      : plan_(plan), options_(options), agents_(agents), record_(record), surroundings_(surroundings), deadline_(deadline) {
     if (plan.job.main_address) main_address_ = *plan.job.main_address;
   }
 
+  // Writes the end of the run neither into its status nor into its events: another attempt may follow.
   Outcome run();
+  const std::optional<ExitStatus>& culprit() const { return culprit_; }
+  const Progress& progress() const { return progress_; }
 
  private:
   const NodeGroup& group_of(std::int64_t node) const {
@@ -134,13 +92,15 @@ class Controller {
   }
   void judge_lost(Link& link);
   void sweep();
-  Outcome outcome() const;
+  void follow_progress(const Event& event);
+  Outcome outcome();
 
   const Plan& plan_;
   const RunOptions& options_;
   const std::vector<AgentCommand>& agents_;
-  RunRecord record_;
-  Surroundings surroundings_;
+  RunRecord& record_;
+  Surroundings& surroundings_;
+  const std::optional<Clock::time_point> deadline_;  // of the whole run
   const std::string nonce_ = make_nonce();
   std::string main_address_ = "127.0.0.1";
   std::int64_t main_port_ = 0;
@@ -156,6 +116,9 @@ class Controller {
   std::string failure_;  // of fabric itself, the first
   std::string loss_;     // of an agent or keeper, the first
   std::vector<std::string> left_behind_;
+  bool out_of_time_ = false;
+  std::optional<ExitStatus> culprit_;
+  Progress progress_;
 };
 
 void Controller::start_agents() {
@@ -201,9 +164,7 @@ Outcome Controller::run() {
   }
   for (Link& link : links_) judge_lost(link);
   sweep();
-  const Outcome result = outcome();
-  record_.close(result);
-  return result;
+  return outcome();
 }
 
 void Controller::wait() {
@@ -224,7 +185,7 @@ void Controller::wait() {
 }
 
 int Controller::wait_milliseconds() const {
-  const bool waits = give_up_at_ || std::any_of(links_.begin(), links_.end(), [](const Link& link) { return !link.greeted; });
+  const bool waits = give_up_at_ || deadline_ || std::any_of(links_.begin(), links_.end(), [](const Link& link) { return !link.greeted; });
   return waits ? 250 : -1;
 }
 
@@ -292,7 +253,9 @@ void Controller::obey(Link& link, const Message& message) {
   } else if (type == messages::RankExited::type) {
     rank_exited(link, from_value<messages::RankExited>(body));
   } else if (type == messages::Happened::type) {
-    record_.event(from_value<messages::Happened>(body).event);
+    const Event event = from_value<messages::Happened>(body).event;
+    follow_progress(event);
+    record_.event(event);
   } else if (type == messages::View::type) {
     const auto view = from_value<messages::View>(body);
     if (view.dropped > 0) record_.line(link.node, view.rank, "[" + std::to_string(view.dropped) + " lines are in the log file only]");
@@ -320,6 +283,15 @@ void Controller::obey(Link& link, const Message& message) {
   }
 }
 
+void Controller::follow_progress(const Event& event) {
+  if (event.kind == "step" || event.kind == "first_step") {
+    const Value* step = event.detail.find("step");
+    if (step && step->is_integer()) progress_.step = std::max(progress_.step.value_or(0), step->as_integer());
+  } else if (event.kind == "checkpoint") {
+    if (const Value* path = event.detail.find("path"); path && path->is_string()) progress_.checkpoint = path->as_string();
+  }
+}
+
 void Controller::greeted(Link& link, const messages::Hello& hello) {
   link.greeted = true;
   Event event;
@@ -342,6 +314,10 @@ void Controller::greeted(Link& link, const messages::Hello& hello) {
   prepare.device_ids = devices_of(link.node);
   prepare.resume_path = options_.resume_path;
   prepare.binds_port = link.node == 0;
+  // Across machines the first node's table says it; here all is on one.
+  const std::optional<Program>& program = plan_.job.program;
+  prepare.expects_meeting =
+      program && (program->script || program->module) && program->contract != Contract::none && plan_.world_size > 1 && agents_.size() == 1;
   prepare.main_address = main_address_;
   prepare.main_port = plan_.job.main_port;
   prepare.stop_signal = plan_.job.stop.signal;
@@ -400,6 +376,10 @@ void Controller::keep_time() {
     link.greeted = true;
     give_up_at_ = now;
   }
+  if (deadline_ && now >= *deadline_ && !stopping_) {
+    out_of_time_ = true;
+    stop_all(plan_.job.stop.signal, plan_.job.stop.grace.seconds, "the time limit of " + plan_.job.time_limit->str() + " is reached");
+  }
   if (!give_up_at_ || now < *give_up_at_) return;
   // They do not answer. Locally the sweep ends what is left; elsewhere the closed pipe does.
   for (Link& link : links_) {
@@ -457,7 +437,7 @@ void Controller::sweep() {
   while (waitpid(-1, nullptr, WNOHANG) > 0) {}
 }
 
-Outcome Controller::outcome() const {
+Outcome Controller::outcome() {
   Outcome out;
   const std::optional<RootCause> cause = root_cause(ends_);
   if (!failure_.empty()) {
@@ -468,10 +448,11 @@ Outcome Controller::outcome() const {
     out.exit_code = fabric_failed;
     out.verdict = "lost";
     out.message = loss_;
-  } else if (asked_by_signal_ != 0) {
-    out.exit_code = 128 + asked_by_signal_;
+  } else if (asked_by_signal_ != 0 || out_of_time_) {
+    out.exit_code = asked_by_signal_ != 0 ? 128 + asked_by_signal_ : time_is_up;
     out.verdict = "stopped";
-    out.message = "stopped by SIG" + signal_name(asked_by_signal_);
+    out.message = asked_by_signal_ != 0 ? "stopped by SIG" + signal_name(asked_by_signal_)
+                                        : "stopped at the time limit of " + plan_.job.time_limit->str();
     // A rank that did not stop in order has perhaps saved nothing.
     const auto killed = std::count_if(ends_.begin(), ends_.end(), [](const RankEnd& end) {
       return end.by_us && end.status == ExitStatus{true, SIGKILL};
@@ -488,6 +469,7 @@ Outcome Controller::outcome() const {
     out.message = describe(cause->end);
     if (!cause->rule.empty()) out.message += " (" + cause->rule + ")";
     out.culprit = cause->end.rank;
+    culprit_ = cause->end.status;
     for (const NodeGroup& group : plan_.groups) {
       const std::int64_t offset = cause->end.rank - group.first_rank;
       if (offset < 0 || offset >= group.nodes * group.ranks_per_node) continue;
@@ -513,7 +495,42 @@ Outcome Controller::outcome() const {
 }  // namespace
 
 Outcome conduct(const Plan& plan, const RunOptions& options, const std::vector<AgentCommand>& agents, RunObserver& observer) {
-  return Controller(plan, options, agents, observer).run();
+  RunRecord record(RunDirectory::open(options.run_directory), observer);
+  Surroundings surroundings;
+  RestartPolicy policy(plan.job.restart);
+  RunOptions now = options;
+  std::optional<Clock::time_point> deadline;
+  if (plan.job.time_limit) deadline = Clock::now() + clock_time(plan.job.time_limit->seconds);
+  for (;;) {
+    Controller attempt(plan, now, agents, record, surroundings, deadline);
+    Outcome outcome = attempt.run();
+    const RestartPolicy::Verdict verdict = policy.judge(outcome, attempt.culprit(), attempt.progress());
+    if (!verdict.restart) {
+      if (!verdict.why.empty()) outcome.message += "; no new start: " + verdict.why;
+      record.close(outcome);
+      return outcome;
+    }
+    std::vector<SkippedCheckpoint> damaged;
+    now.attempt += 1;
+    now.resume_path = record.directory().newest_checkpoint(damaged);
+    if (!now.resume_path && !attempt.progress().checkpoint.empty()) now.resume_path = attempt.progress().checkpoint;
+    Value detail = Value::object();
+    detail.set("attempt", now.attempt);
+    detail.set("wait", verdict.wait);
+    detail.set("why", verdict.why);
+    detail.set("resume_path", now.resume_path ? Value(*now.resume_path) : Value());
+    record.event("restarting", std::move(detail));
+    record.state("restarting");
+    const int signal = surroundings.wait(verdict.wait, deadline);
+    const bool late = deadline && Clock::now() >= *deadline;
+    if (signal == 0 && !late) continue;
+    outcome.exit_code = signal ? 128 + signal : time_is_up;
+    outcome.verdict = "stopped";
+    outcome.message = (signal ? "stopped by SIG" + signal_name(signal) : "stopped at the time limit of " + plan.job.time_limit->str()) +
+                      " before a new start; " + outcome.message;
+    record.close(outcome);
+    return outcome;
+  }
 }
 
 }  // namespace fabric

@@ -13,25 +13,11 @@
 namespace fabric {
 namespace {
 
-bool is_executable_file(const std::string& path) {
-  struct stat status {};
-  return stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && access(path.c_str(), X_OK) == 0;
-}
-
 std::string answer_one(const Question& question) {
   const std::string& subject = question.subject;
   struct stat status {};
-  if (question.kind == QuestionKind::is_program && subject.find('/') == std::string::npos) {
-    const char* variable = std::getenv("PATH");
-    const std::string path = variable ? variable : "";
-    for (std::size_t at = 0; at <= path.size();) {
-      const std::size_t end = std::min(path.find(':', at), path.size());
-      const std::string folder = at == end ? "." : path.substr(at, end - at);
-      if (is_executable_file(folder + '/' + subject)) return "";
-      at = end + 1;
-    }
-    return "no program `" + subject + "` is on PATH";
-  }
+  if (question.kind == QuestionKind::is_program && subject.find('/') == std::string::npos)
+    return find_on_path(subject).empty() ? "no program `" + subject + "` is on PATH" : "";
   if (stat(subject.c_str(), &status) != 0) {
     const int error = errno;
     if (question.kind != QuestionKind::is_plain_or_gzip_file || stat((subject + ".gz").c_str(), &status) != 0)

@@ -33,7 +33,8 @@ struct Prepare {
   NodeGroup group;
   std::vector<std::int64_t> device_ids;
   std::optional<std::string> resume_path;
-  bool binds_port = false;  // node 0: bind main_port (any free one if absent) at main_address before anything starts
+  bool binds_port = false;       // node 0: bind main_port (any free one if absent) at main_address before anything starts
+  bool expects_meeting = false;  // the ranks are a program's and should meet at main_port: say so if nobody was seen there
   std::string main_address;
   std::optional<std::int64_t> main_port;
   std::string stop_signal;  // the job's own, should the agent itself be told to end
@@ -43,9 +44,10 @@ struct Prepare {
     return std::tuple(field("run_id", &Prepare::run_id), field("run_directory", &Prepare::run_directory),
                       field("attempt", &Prepare::attempt), field("node", &Prepare::node), field("group", &Prepare::group),
                       field("device_ids", &Prepare::device_ids), field("resume_path", &Prepare::resume_path),
-                      field("binds_port", &Prepare::binds_port), field("main_address", &Prepare::main_address),
-                      field("main_port", &Prepare::main_port), field("stop_signal", &Prepare::stop_signal),
-                      field("stop_grace", &Prepare::stop_grace), field("lease", &Prepare::lease));
+                      field("binds_port", &Prepare::binds_port), field("expects_meeting", &Prepare::expects_meeting),
+                      field("main_address", &Prepare::main_address), field("main_port", &Prepare::main_port),
+                      field("stop_signal", &Prepare::stop_signal), field("stop_grace", &Prepare::stop_grace),
+                      field("lease", &Prepare::lease));
   }
 };
 

@@ -20,7 +20,9 @@
 #include "launch_backends/keeper.hpp"
 #include "launch_backends/lost_run.hpp"
 #include "launch_backends/out_of_memory.hpp"
+#include "launch_backends/port_watch.hpp"
 #include "launch_backends/process_tree.hpp"
+#include "launch_backends/rank_error.hpp"
 
 namespace fabric {
 namespace {
@@ -29,6 +31,7 @@ using namespace std::chrono_literals;
 
 constexpr auto look_every = 20ms;                // at what ranks write
 constexpr double loss_grace = 1;                 // seconds, when controller or keeper is lost
+constexpr auto meeting_look_every = 250ms;       // whether ranks meet
 constexpr auto clearing_grace = 500ms;           // for what ranks have left behind
 constexpr auto locking_limit = 20s;              // for an earlier attempt to be gone
 constexpr auto ending_limit = 5s;                // for the kernel to end what was killed
@@ -200,7 +203,9 @@ void NodeAgent::take_node() {
     port_ = reserve_port(job_.main_address, job_.main_port, uses(job_.group.rank, Binding::store_fd));
     ready.main_port = port_.port;
   }
-  ready.scrubbed = scrubbed_names(job_.group.rank, own_environment());
+  environment_ = own_environment();
+  file_variables_ = variables_of_file(job_.group.rank);
+  ready.scrubbed = scrubbed_names(job_.group.rank, environment_);
   if (!tell_keeper(keeper_.get(), job_.run_id, job_.run_directory, node_lock_.get())) return lose_keeper();
   phase_ = Phase::prepared;
   pipe_.send(ready);
@@ -224,7 +229,7 @@ void NodeAgent::start_rank(std::int64_t local_rank, std::int64_t main_port) {
   place.main_address = job_.main_address;
   place.main_port = main_port;
   place.role_address = job_.main_address;
-  place.devices = device_names(job_.device_ids, own_environment());
+  place.devices = device_names(job_.device_ids, environment_);
   place.node_name = host_;
   place.node_rank = job_.node;
   place.local_rank = local_rank;
@@ -235,6 +240,8 @@ void NodeAgent::start_rank(std::int64_t local_rank, std::int64_t main_port) {
   place.run_directory = job_.run_directory;
   const std::string name = "rank-" + std::to_string(place.rank);
   place.events_file = node_file(name + ".events.jsonl");
+  place.error_file = node_file(name + ".error.json");
+  std::filesystem::remove(place.error_file);  // of an earlier attempt
   place.stop_file = node_file("stop");
   const bool hosts_store = place.rank == 0 && port_.socket && uses(job_.group.rank, Binding::store_fd);
   if (hosts_store) place.store_fd = store_descriptor;
@@ -243,7 +250,7 @@ void NodeAgent::start_rank(std::int64_t local_rank, std::int64_t main_port) {
   Rank rank{.number = place.rank, .pid = 0, .log = LogTail(log), .events = EventTail(place.events_file)};
   const FileDescriptor output(open(log.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666));
   if (!output) throw std::system_error(errno, std::generic_category(), "cannot write " + log);
-  BoundRank bound = bind_rank(job_.group.rank, place, own_environment());
+  BoundRank bound = bind_rank(job_.group.rank, place, environment_, file_variables_);
   ProcessStart process;
   process.argv = std::move(bound.argv);
   process.env = std::move(bound.env);
@@ -355,9 +362,28 @@ void NodeAgent::follow(Rank& rank) {
   if (!lines.lines.empty() || lines.dropped > 0) pipe_.send(messages::View{rank.number, lines.dropped, std::move(lines.lines)});
   // What a rank said comes before its end, however far the controller is behind.
   if (rank.ended && rank.events.offset() >= rank.events_end && rank.log.offset() >= rank.log_end) {
+    explain_exit(rank);
     pipe_.send(rank.exit);
     rank.told = true;
   }
+}
+
+// A script that never joins the others, as one for Lightning's Fabric without launch(), trains once in each rank and ends well.
+void NodeAgent::watch_meeting() {
+  meeting_looked_at_ = Clock::now();
+  if (job_.expects_meeting && !met_) met_ = port_is_used(port_.port);
+}
+
+// What a failed rank left behind says more than its exit code.
+void NodeAgent::explain_exit(Rank& rank) {
+  messages::RankExited& exit = rank.exit;
+  if (!exit.code || *exit.code == 0 || !exit.error_message.empty()) return;
+  const std::string name = "rank-" + std::to_string(rank.number);
+  std::optional<RankError> error = read_error_file(node_file(name + ".error.json"));
+  if (!error) error = find_traceback(last_lines(node_file(name + ".log"), 200));
+  if (!error) return;
+  exit.error_class = error->error_class;
+  exit.error_message = error->message;
 }
 
 void NodeAgent::note(std::optional<std::int64_t> rank, const std::string& message) {
@@ -386,6 +412,7 @@ void NodeAgent::keep_time() {
       fail(error.what());
     }
   }
+  if (phase_ == Phase::running && now - meeting_looked_at_ > meeting_look_every) watch_meeting();
   if (phase_ == Phase::running && kill_at_ && now >= *kill_at_) kill_ranks();
   if (phase_ == Phase::clearing) clear();
 }
@@ -396,6 +423,15 @@ void NodeAgent::clear() {
 }
 
 void NodeAgent::finish() {
+  const auto ended_well = [](const Rank& rank) { return rank.exit.code == 0 && !rank.exit.by_us; };
+  if (phase_ == Phase::clearing && job_.expects_meeting && std::all_of(ranks_.begin(), ranks_.end(), ended_well)) {
+    // A closed connection stays in the kernel's table for a while.
+    watch_meeting();
+    if (!met_)
+      note(std::nullopt, "no rank was seen to listen at " + job_.main_address + ':' + std::to_string(port_.port) +
+                             " or to connect to it: these were " + std::to_string(ranks_.size()) +
+                             " independent processes, and none knew of the others");
+  }
   messages::Done done;
   const auto name = [&done](const std::vector<ProcessEntry>& left) {
     for (const ProcessEntry& process : left) done.left_behind.push_back(std::to_string(process.pid) + ' ' + process.name);

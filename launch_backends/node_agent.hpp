@@ -17,6 +17,7 @@
 #include "launch_backends/process.hpp"
 #include "launch_backends/rank_output.hpp"
 #include "launch_backends/reserve_port.hpp"
+#include "schema/env_file.hpp"
 
 namespace fabric {
 
@@ -73,6 +74,8 @@ class NodeAgent {
   void reap();
   void follow_ranks();
   void follow(Rank& rank);
+  void watch_meeting();
+  void explain_exit(Rank& rank);
   void note(std::optional<std::int64_t> rank, const std::string& message);
   void keep_time();
   void clear();
@@ -91,12 +94,16 @@ class NodeAgent {
   FileDescriptor node_lock_;
   Clock::time_point locking_since_{};
   bool locking_named_ = false;
-  bool holds_node_ = false;  // its lock, and so the right to write into its folder
+  std::vector<std::string> environment_;           // this process's own, as ranks may inherit it
+  std::vector<EnvFile::Variable> file_variables_;  // of the job's file of variables
+  bool holds_node_ = false;                        // its lock, and so the right to write into its folder
   Phase phase_ = Phase::waiting;
   messages::Prepare job_;
   std::string host_;
   ReservedPort port_;
   std::vector<Rank> ranks_;
+  bool met_ = false;  // somebody was seen at the port of the ranks
+  Clock::time_point meeting_looked_at_{};
   std::optional<std::int64_t> kills_for_memory_;
   int stop_signal_ = 0;  // once it was sent to all ranks
   bool killing_ = false;

@@ -263,4 +263,21 @@ double now_seconds() {
   return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
 }
 
+bool is_executable_file(const std::string& path) {
+  struct stat status {};
+  return stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && access(path.c_str(), X_OK) == 0;
+}
+
+std::string find_on_path(const std::string& name) {
+  const char* variable = std::getenv("PATH");
+  const std::string path = variable ? variable : "";
+  for (std::size_t at = 0; at <= path.size();) {
+    const std::size_t end = std::min(path.find(':', at), path.size());
+    const std::string program = (at == end ? "." : path.substr(at, end - at)) + '/' + name;
+    if (is_executable_file(program)) return program;
+    at = end + 1;
+  }
+  return "";
+}
+
 }  // namespace fabric

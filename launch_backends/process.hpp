@@ -88,4 +88,10 @@ struct ProgramResult {
 // is killed with its whole process group. start.descriptors must be empty and start.new_session is implied.
 ProgramResult run_program(ProcessStart start, std::string_view input, std::size_t output_limit, std::chrono::milliseconds time_limit);
 
+// A regular file that this user may execute.
+bool is_executable_file(const std::string& path);
+
+// The path of a program on this process's PATH; empty if no folder of it has one.
+std::string find_on_path(const std::string& name);
+
 }  // namespace fabric

@@ -162,12 +162,54 @@ bool RunDirectory::lock() {
   const std::string path = path_ + "/lock";
   FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
   if (!file) disk_fails(errno, "cannot lock " + path);
-  if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK) return false;
+  // Somebody may just be looking whether it is free.
+  int tries = 3;
+  while (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK && --tries == 0) return false;
+    if (errno == EWOULDBLOCK) {
+      usleep(10'000);
+      continue;
+    }
     disk_fails(errno, "cannot lock " + path);
   }
   lock_fd_ = file.release();
   return true;
+}
+
+bool RunDirectory::is_alive() const {
+  const FileDescriptor file(::open((path_ + "/lock").c_str(), O_RDONLY | O_CLOEXEC));
+  // Held for no longer than it takes to look; whoever wants the run for itself tries more than once.
+  return file && flock(file.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
+RunSummary summary_of(const RunDirectory& run) {
+  RunSummary summary{run.path(), run.id(), {}};
+  const bool alive = run.is_alive();
+  try {
+    summary.status = run.status();
+  } catch (const std::exception&) {
+    summary.status = run.status_by_events();
+    if (alive) summary.status.state = "starting";
+  }
+  // Read before its end was written, it may have ended since.
+  if (!alive && !summary.status.ended) summary.status.state = "lost";
+  return summary;
+}
+
+std::vector<RunSummary> list_runs(const std::string& runs) {
+  std::vector<RunSummary> all;
+  std::error_code error;
+  for (fs::directory_iterator name(runs, error), end; !error && name != end; name.increment(error)) {
+    std::error_code inner;
+    for (fs::directory_iterator entry(name->path(), inner), last; !inner && entry != last; entry.increment(inner)) {
+      std::error_code none;
+      if (entry->is_symlink(none) || !fs::exists(entry->path() / "plan.json", none)) continue;
+      all.push_back(summary_of(RunDirectory::open(entry->path().string())));
+    }
+  }
+  std::sort(all.begin(), all.end(),
+            [](const RunSummary& a, const RunSummary& b) { return std::pair(a.status.started, a.id) < std::pair(b.status.started, b.id); });
+  return all;
 }
 
 std::string RunDirectory::plan_text() const { return read_text(path_ + "/plan.json"); }

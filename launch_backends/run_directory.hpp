@@ -15,7 +15,7 @@ namespace fabric {
 
 // status.json: where the run stands.
 struct RunStatus {
-  std::string state;  // starting, running, stopping, finished, failed, stopped, refused, lost
+  std::string state;  // starting, running, stopping, restarting, finished, failed, stopped, refused, lost
   std::int64_t attempt = 0;
   std::int64_t controller_pid = 0;
   double started = 0;  // seconds since the epoch
@@ -35,6 +35,13 @@ struct SkippedCheckpoint {
   std::string why;
 };
 
+// A run below a folder of runs, as a list shows it.
+struct RunSummary {
+  std::string path;  // absolute
+  std::string id;    // NAME/<id>
+  RunStatus status;  // `lost` where nobody conducts it and no end was written
+};
+
 class RunDirectory {
  public:
   // Makes runs/NAME/<id>, writes plan.json and points runs/NAME/latest at it. Throws std::runtime_error with the path in
@@ -48,6 +55,9 @@ class RunDirectory {
 
   const std::string& path() const { return path_; }  // absolute, links resolved
   std::string id() const;                            // NAME/<id>
+
+  // Whether a process conducts the run now.
+  bool is_alive() const;
 
   // Marks the run as living until this object (or its process) ends; a kernel lock, so a killed controller leaves none behind.
   // False if another process holds it.
@@ -70,5 +80,10 @@ class RunDirectory {
   int lock_fd_ = -1;
   mutable int events_fd_ = -1;
 };
+
+RunSummary summary_of(const RunDirectory& run);
+
+// All runs below the folder runs, the newest last.
+std::vector<RunSummary> list_runs(const std::string& runs);
 
 }  // namespace fabric

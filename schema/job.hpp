@@ -37,6 +37,8 @@ enum class TaskName { image_classifier };
 enum class ModelName { mlp, cnn };
 enum class OptimizerName { sgd, adamw };
 enum class ScheduleName { constant, cosine, linear };
+enum class AfterFailure { restart, stop };
+enum class Contract { torchrun, fabric_cli, env, none };
 
 // clang-format off
 template <> struct Names<Accelerator> { static constexpr std::array<std::pair<std::string_view, Accelerator>, 2> table{{{"cpu", Accelerator::cpu}, {"cuda", Accelerator::cuda}}}; };
@@ -48,6 +50,8 @@ template <> struct Names<TaskName> { static constexpr std::array<std::pair<std::
 template <> struct Names<ModelName> { static constexpr std::array<std::pair<std::string_view, ModelName>, 2> table{{{"mlp", ModelName::mlp}, {"cnn", ModelName::cnn}}}; };
 template <> struct Names<OptimizerName> { static constexpr std::array<std::pair<std::string_view, OptimizerName>, 2> table{{{"sgd", OptimizerName::sgd}, {"adamw", OptimizerName::adamw}}}; };
 template <> struct Names<ScheduleName> { static constexpr std::array<std::pair<std::string_view, ScheduleName>, 3> table{{{"constant", ScheduleName::constant}, {"cosine", ScheduleName::cosine}, {"linear", ScheduleName::linear}}}; };
+template <> struct Names<AfterFailure> { static constexpr std::array<std::pair<std::string_view, AfterFailure>, 2> table{{{"restart", AfterFailure::restart}, {"stop", AfterFailure::stop}}}; };
+template <> struct Names<Contract> { static constexpr std::array<std::pair<std::string_view, Contract>, 4> table{{{"torchrun", Contract::torchrun}, {"fabric-cli", Contract::fabric_cli}, {"env", Contract::env}, {"none", Contract::none}}}; };
 // clang-format on
 
 struct Model {
@@ -111,10 +115,29 @@ struct Train {
   friend bool operator==(const Train&, const Train&) = default;
 };
 
+// The program of somebody else: one of command, script and module.
 struct Program {
-  std::vector<std::string> command;
+  std::optional<std::vector<std::string>> command;
+  std::optional<std::string> script;
+  std::optional<std::string> module;
+  std::optional<std::string> python;  // as written; resolve_program makes a path of it
+  ProgramArguments args;
+  std::vector<std::string> wrapper;
+  Contract contract{};
+  std::optional<std::string> local_rank_option;
+  std::optional<std::string> strategy;  // told to the program, as written
+  std::optional<std::string> precision;
   std::optional<std::string> cwd;
-  static constexpr auto fields() { return std::tuple(field("command", &Program::command), field("cwd", &Program::cwd)); }
+  std::map<std::string, std::string> env;
+  std::optional<std::string> env_file;
+  Inherit inherit;
+  static constexpr auto fields() {
+    return std::tuple(field("command", &Program::command), field("script", &Program::script), field("module", &Program::module),
+                      field("python", &Program::python), field("args", &Program::args), field("wrapper", &Program::wrapper),
+                      field("contract", &Program::contract), field("local_rank_option", &Program::local_rank_option),
+                      field("strategy", &Program::strategy), field("precision", &Program::precision), field("cwd", &Program::cwd),
+                      field("env", &Program::env), field("env_file", &Program::env_file), field("inherit", &Program::inherit));
+  }
   friend bool operator==(const Program&, const Program&) = default;
 };
 
@@ -130,6 +153,31 @@ struct Stop {
   Duration grace;
   static constexpr auto fields() { return std::tuple(field("signal", &Stop::signal), field("grace", &Stop::grace)); }
   friend bool operator==(const Stop&, const Stop&) = default;
+};
+
+// What follows if a rank fails in this way; what is absent fits any.
+struct RestartRule {
+  std::optional<std::int64_t> exit_code;
+  std::optional<std::string> signal;
+  std::optional<std::string> log;
+  AfterFailure then{};
+  static constexpr auto fields() {
+    return std::tuple(field("exit_code", &RestartRule::exit_code), field("signal", &RestartRule::signal), field("log", &RestartRule::log),
+                      field("then", &RestartRule::then));
+  }
+  friend bool operator==(const RestartRule&, const RestartRule&) = default;
+};
+
+struct Restart {
+  std::int64_t max = 0;
+  std::vector<RestartRule> on;
+  Duration backoff;
+  std::int64_t no_progress = 0;
+  static constexpr auto fields() {
+    return std::tuple(field("max", &Restart::max), field("on", &Restart::on), field("backoff", &Restart::backoff),
+                      field("no_progress", &Restart::no_progress));
+  }
+  friend bool operator==(const Restart&, const Restart&) = default;
 };
 
 template <class Stage>
@@ -159,6 +207,8 @@ struct Job {
   std::map<std::string, std::string> env;
   CheckpointPolicy checkpoint;
   Stop stop;
+  Restart restart;
+  std::optional<Duration> time_limit;
   std::int64_t seed = 0;
   BackendName backend{};
   static constexpr auto fields() {
@@ -167,7 +217,8 @@ struct Job {
                       field("precision", &Job::precision), field("threads", &Job::threads), field("process_group", &Job::process_group),
                       field("main_address", &Job::main_address), field("main_port", &Job::main_port), field("train", &Job::train),
                       field("program", &Job::program), field("env", &Job::env), field("checkpoint", &Job::checkpoint),
-                      field("stop", &Job::stop), field("seed", &Job::seed), field("backend", &Job::backend));
+                      field("stop", &Job::stop), field("restart", &Job::restart), field("time_limit", &Job::time_limit),
+                      field("seed", &Job::seed), field("backend", &Job::backend));
   }
   friend bool operator==(const Job&, const Job&) = default;
 };

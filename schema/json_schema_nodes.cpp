@@ -1,7 +1,5 @@
 #include "schema/json_schema_nodes.hpp"
 
-#include <re2/re2.h>
-
 #include <algorithm>
 #include <charconv>
 #include <utility>
@@ -182,19 +180,11 @@ const Value* reference_in(const Value& schema) {
 
 }  // namespace
 
-SchemaPattern::SchemaPattern(std::string_view text) : text_(text) {}
-SchemaPattern::SchemaPattern(SchemaPattern&&) noexcept = default;
-SchemaPattern& SchemaPattern::operator=(SchemaPattern&&) noexcept = default;
-SchemaPattern::~SchemaPattern() = default;
-
 bool SchemaPattern::matches(std::string_view text) const {
-  if (!compiled_) {
-    re2::RE2::Options options;
-    options.set_log_errors(false);
-    compiled_ = std::make_unique<re2::RE2>(re2::StringPiece(text_.data(), text_.size()), options);
-  }
-  if (!compiled_->ok()) throw SchemaError("the pattern " + std::string(text_) + " is not in RE2's language: " + compiled_->error());
-  return re2::RE2::PartialMatch(re2::StringPiece(text.data(), text.size()), *compiled_);
+  if (!compiled_) compiled_.emplace(text_);
+  if (const std::string why = compiled_->error(); !why.empty())
+    throw SchemaError("the pattern " + std::string(text_) + " is not in RE2's language: " + why);
+  return compiled_->found_in(text);
 }
 
 unsigned SchemaNodes::type_bit(std::string_view name) {

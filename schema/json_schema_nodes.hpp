@@ -12,12 +12,9 @@
 #include <unordered_map>
 #include <vector>
 
+#include "schema/pattern.hpp"
 #include "schema/schema_remote.hpp"
 #include "schema/value.hpp"
-
-namespace re2 {
-class RE2;
-}
 
 namespace fabric {
 
@@ -35,15 +32,12 @@ struct SubSchema {
 // A regular expression. One outside of RE2's language is a SchemaError when a text first meets it.
 class SchemaPattern {
  public:
-  explicit SchemaPattern(std::string_view text);
-  SchemaPattern(SchemaPattern&&) noexcept;
-  SchemaPattern& operator=(SchemaPattern&&) noexcept;
-  ~SchemaPattern();
+  explicit SchemaPattern(std::string_view text) : text_(text) {}
   bool matches(std::string_view text) const;
 
  private:
   std::string_view text_;
-  mutable std::unique_ptr<re2::RE2> compiled_;
+  mutable std::optional<Pattern> compiled_;
 };
 
 // clang-format off

@@ -29,17 +29,18 @@ enum class Binding {
   run_id,
   run_directory,
   events_file,
+  error_file,
   stop_file,
   store_fd
 };
 
 // clang-format off
 template <> struct Names<Binding> {
-  static constexpr std::array<std::pair<std::string_view, Binding>, 15> table{{{"main_address", Binding::main_address},
+  static constexpr std::array<std::pair<std::string_view, Binding>, 16> table{{{"main_address", Binding::main_address},
       {"main_port", Binding::main_port}, {"device_ids", Binding::device_ids}, {"node_name", Binding::node_name}, {"rank", Binding::rank},
       {"local_rank", Binding::local_rank}, {"node_rank", Binding::node_rank}, {"attempt", Binding::attempt},
       {"resume_path", Binding::resume_path}, {"role_address", Binding::role_address}, {"run_id", Binding::run_id},
-      {"run_directory", Binding::run_directory}, {"events_file", Binding::events_file}, {"stop_file", Binding::stop_file},
+      {"run_directory", Binding::run_directory}, {"events_file", Binding::events_file}, {"error_file", Binding::error_file}, {"stop_file", Binding::stop_file},
       {"store_fd", Binding::store_fd}}};
 };
 // clang-format on
@@ -100,9 +101,12 @@ struct RankTemplate {
   std::map<std::string, Text> env;  // set on top of the inherited environment
   std::vector<std::string> scrub;   // variables of another launcher that are removed first; a trailing * is a prefix
   Text cwd;
+  std::optional<std::vector<std::string>> inherit;  // patterns of the variables that are inherited; absent: all
+  std::optional<std::string> env_file;              // read at start, above the inherited ones and below env
   static constexpr auto fields() {
     return std::tuple(field("argv", &RankTemplate::argv), field("env", &RankTemplate::env), field("scrub", &RankTemplate::scrub),
-                      field("cwd", &RankTemplate::cwd));
+                      field("cwd", &RankTemplate::cwd), field("inherit", &RankTemplate::inherit),
+                      field("env_file", &RankTemplate::env_file));
   }
   friend bool operator==(const RankTemplate&, const RankTemplate&) = default;
 };
@@ -139,8 +143,10 @@ struct Request {
   std::string job;  // absolute path
   std::vector<std::string> profiles;
   std::vector<std::string> sets;
+  std::optional<std::string> text;  // of the job, where no file has it; job is then the name that such a file would have
   static constexpr auto fields() {
-    return std::tuple(field("job", &Request::job), field("profiles", &Request::profiles), field("sets", &Request::sets));
+    return std::tuple(field("job", &Request::job), field("profiles", &Request::profiles), field("sets", &Request::sets),
+                      field("text", &Request::text));
   }
   friend bool operator==(const Request&, const Request&) = default;
 };
@@ -174,6 +180,16 @@ struct Output {
   friend bool operator==(const Output&, const Output&) = default;
 };
 
+// What is known of a program's code beside its files.
+struct Code {
+  std::optional<std::string> python_version;  // Python 3.11.2
+  std::optional<std::string> git_commit;      // 40 hex digits, with -dirty behind them if tracked files differ
+  static constexpr auto fields() {
+    return std::tuple(field("python_version", &Code::python_version), field("git_commit", &Code::git_commit));
+  }
+  friend bool operator==(const Code&, const Code&) = default;
+};
+
 struct Plan {
   std::int64_t plan_version = 1;
   std::string fabric_version;  // version and commit of the compiler
@@ -181,6 +197,7 @@ struct Plan {
   Request request;
   std::vector<Input> inputs;
   ResolvedJob job;
+  Code code;
   std::vector<Decision> decisions;
   std::int64_t world_size = 1;
   std::vector<NodeGroup> groups;
@@ -189,8 +206,9 @@ struct Plan {
   static constexpr auto fields() {
     return std::tuple(field("plan_version", &Plan::plan_version), field("fabric_version", &Plan::fabric_version),
                       field("name", &Plan::name), field("request", &Plan::request), field("inputs", &Plan::inputs),
-                      field("job", &Plan::job), field("decisions", &Plan::decisions), field("world_size", &Plan::world_size),
-                      field("groups", &Plan::groups), field("questions", &Plan::questions), field("outputs", &Plan::outputs));
+                      field("job", &Plan::job), field("code", &Plan::code), field("decisions", &Plan::decisions),
+                      field("world_size", &Plan::world_size), field("groups", &Plan::groups), field("questions", &Plan::questions),
+                      field("outputs", &Plan::outputs));
   }
   friend bool operator==(const Plan&, const Plan&) = default;
 };

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "schema/binding.hpp"
+#include "schema/json.hpp"
 
 namespace fabric {
 namespace {
@@ -204,6 +205,53 @@ Value Devices::to_value() const {
   else out.set("ids", fabric::to_value(ids));
   return out;
 }
+
+ProgramArguments ProgramArguments::from_value(const Value& value, const Path& path) {
+  ProgramArguments arguments;
+  const auto text = [](const Value& v) { return v.is_string() ? v.as_string() : canonical_json(v); };
+  if (value.is_array()) {
+    for (std::size_t i = 0; i < value.as_array().size(); ++i) {
+      const Value& word = value.as_array()[i];
+      if (!word.is_string()) binding_fails(path / i, "a string", word);
+      arguments.words.push_back(word.as_string());
+    }
+    return arguments;
+  }
+  if (!value.is_object()) binding_fails(path, "a list or a map", value);
+  for (const Member& option : value.as_object()) {
+    if (option.value.is_bool() && !option.value.as_bool()) continue;
+    // A word that begins with a dash is taken for an option by who parses them, unless it is joined to its own.
+    const std::string name = "--" + option.key;
+    if (option.value.is_string() && option.value.as_string().starts_with('-')) {
+      arguments.words.push_back(name + '=' + option.value.as_string());
+      continue;
+    }
+    arguments.words.push_back(name);
+    if (option.value.is_array())
+      for (const Value& item : option.value.as_array()) arguments.words.push_back(text(item));
+    else if (!option.value.is_bool()) arguments.words.push_back(text(option.value));
+  }
+  return arguments;
+}
+
+Value ProgramArguments::to_value() const { return fabric::to_value(words); }
+
+bool matches_variable(std::string_view pattern, std::string_view name) {
+  return pattern.ends_with('*') ? name.starts_with(pattern.substr(0, pattern.size() - 1)) : name == pattern;
+}
+
+bool Inherit::takes(std::string_view name) const {
+  return !patterns || std::any_of(patterns->begin(), patterns->end(), [name](const std::string& p) { return matches_variable(p, name); });
+}
+
+Inherit Inherit::from_value(const Value& value, const Path& path) {
+  if (value == Value("all")) return {};
+  if (value == Value("none")) return {std::vector<std::string>{}};
+  if (!value.is_array()) binding_fails(path, "`all`, `none` or a list", value);
+  return {fabric::from_value<std::vector<std::string>>(value, path)};
+}
+
+Value Inherit::to_value() const { return !patterns ? Value("all") : patterns->empty() ? Value("none") : fabric::to_value(*patterns); }
 
 std::string Devices::str() const {
   if (all) return "all";

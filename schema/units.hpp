@@ -1,4 +1,5 @@
-// Quantities with a spelling: durations (90s, 10m, 36h, 4:00:00, 1-12:00:00), intervals (500 steps, 1 epochs), and devices.
+// Values with a spelling: durations (90s, 10m, 36h, 4:00:00, 1-12:00:00), intervals (500 steps, 1 epochs), devices, arguments, and
+// choices of variables.
 #pragma once
 
 #include <cstdint>
@@ -52,5 +53,28 @@ struct Devices {
   std::string str() const;
   friend bool operator==(const Devices&, const Devices&) = default;
 };
+
+// What stands behind a program on its command line. Written as a list of words, or as a map from option to value:
+// {lr: 0.1, sizes: [1, 2], fp16: true, debug: false} is --lr 0.1 --sizes 1 2 --fp16.
+struct ProgramArguments {
+  std::vector<std::string> words;
+
+  static ProgramArguments from_value(const Value& value, const Path& path);
+  Value to_value() const;
+  friend bool operator==(const ProgramArguments&, const ProgramArguments&) = default;
+};
+
+// Which variables of a shell reach a program: all, none, or those that a pattern matches. A pattern is a name, or its beginning and *.
+struct Inherit {
+  std::optional<std::vector<std::string>> patterns;  // absent: all
+
+  bool takes(std::string_view name) const;
+  static Inherit from_value(const Value& value, const Path& path);
+  Value to_value() const;
+  friend bool operator==(const Inherit&, const Inherit&) = default;
+};
+
+// Whether a name is the pattern, or begins with what stands before its *.
+bool matches_variable(std::string_view pattern, std::string_view name);
 
 }  // namespace fabric

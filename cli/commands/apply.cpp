@@ -10,7 +10,8 @@ namespace {
 constexpr Option apply_options[] = {
     profile_option,
     set_option,
-    {"--runs", "DIR", "Where runs are kept; `runs` in the working directory by default."},
+    runs_option,
+    {"-d,--detach", "", "Return once the run has started; it goes on by itself. `fabric logs`, `status` and `cancel` reach it."},
     format_option,
 };
 
@@ -28,18 +29,9 @@ int run_apply(const Invocation& invocation) {
   if (saved && (arguments.has("profile") || arguments.has("set")))
     throw UsageError("a saved plan is closed: --profile and --set change nothing in it",
                      "give them to `fabric plan JOB -o " + operand + "`");
-  const std::string runs = arguments.value("runs").value_or("runs");
-  if (runs.empty()) throw UsageError("`--runs` names no folder", "leave it out, and runs are kept in `runs` of the working directory");
   Planning planning =
       saved ? plan_saved(operand, *file.text, invocation.self) : plan_job(request_of(arguments), invocation.self, std::nullopt);
-  if (!planning.good()) return refuse_to_run(invocation, planning.compilation);
-
-  RunStart start;
-  start.device_ids = take_gpus(planning);
-  if (planning.compilation.diagnostics.has_errors()) return refuse_to_run(invocation, planning.compilation);
-  const Plan& plan = *planning.compilation.plan;
-  const RunDirectory run = RunDirectory::create(runs, plan.name, plan);
-  return carry_out(invocation, planning, run, start);
+  return start_run(invocation, planning, arguments.value("runs").value_or("runs"), arguments.has("detach"));
 }
 
 }  // namespace
@@ -51,8 +43,8 @@ const Command apply_command{
         "Plans a job as `fabric plan` does and runs the plan, or runs a saved plan if it still is what would be planned now. Shows progress, "
         "and at the end the numbers of each epoch and where the checkpoint and the metrics are. Ctrl-C lets the ranks save and leave; a "
         "second one kills them.\n\n"
-        "The exit code is that of the run: 0, the code of the rank that failed (128 + n for a signal), 130, 143 or 129 if it was stopped by INT, TERM or HUP, and "
-        "125 for what fabric itself refused or lost.",
+        "The exit code is that of the run: 0, the code of the rank that failed (128 + n for a signal), 130, 143 or 129 if it was stopped by "
+        "INT, TERM or HUP, and 125 for what fabric itself refused or lost.",
     .operand = Operand{"JOB", "a job file, job.yaml or job.jsonnet, or a saved plan"},
     .options = apply_options,
     .examples = apply_examples,

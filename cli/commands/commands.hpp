@@ -7,6 +7,12 @@ namespace fabric {
 
 extern const Command plan_command;
 extern const Command apply_command;
+extern const Command run_command;
+extern const Command list_command;
+extern const Command status_command;
+extern const Command logs_command;
+extern const Command cancel_command;
+extern const Command clean_command;
 extern const Command resume_command;
 extern const Command validate_command;
 extern const Command explain_command;

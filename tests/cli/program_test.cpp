@@ -197,8 +197,11 @@ std::string indented(const std::string& text, const std::string& by) {
 BOOST_AUTO_TEST_CASE(every_example_of_a_field_can_be_used) {
   const std::string sgd = "train: {task: image_classifier, model: mlp, data: ., optimizer: sgd, batch_size: 128, steps: 1000}\n";
   const std::string adamw = "train: {task: image_classifier, model: mlp, data: ., optimizer: adamw, batch_size: 128, epochs: 3}\n";
-  const std::string bases[] = {"fabric: 1\n" + adamw, "fabric: 1\n" + sgd, "fabric: 1\nprogram: [hostname]\n", "fabric: 1\n"};
+  const std::string bases[] = {"fabric: 1\n" + adamw, "fabric: 1\n" + sgd, "fabric: 1\nprogram: [hostname]\n",
+                               "fabric: 1\nprogram: [x.py]\n", "fabric: 1\n"};
   const Folder folder;
+  folder.write("x.py", "");
+  folder.write("secrets.env", "");
   const std::string page = read_text(FABRIC_SOURCE_DIR "/docs/job-file.md");
   std::size_t examples = 0;
   for (std::size_t at = 0; (at = page.find("```yaml\n", at)) != std::string::npos;) {

@@ -100,8 +100,8 @@ BOOST_AUTO_TEST_CASE(relative_paths_count_from_the_file_and_in_set_from_here) {
   const std::string text = "fabric: 1\nprogram: {command: [./run.sh, ./arg], cwd: sub}\n";
   Compilation c = compile_yaml(text);
   BOOST_REQUIRE_EQUAL(codes(c), "");
-  BOOST_CHECK_EQUAL(c.plan->job.program->command[0], "/jobs/run.sh");
-  BOOST_CHECK_EQUAL(c.plan->job.program->command[1], "./arg");
+  BOOST_CHECK_EQUAL(c.plan->job.program->command->at(0), "/jobs/run.sh");
+  BOOST_CHECK_EQUAL(c.plan->job.program->command->at(1), "./arg");
   BOOST_CHECK_EQUAL(*c.plan->job.program->cwd, "/jobs/sub");
   c = compile_yaml(text, {.sets = {"program.cwd=sub"}});
   BOOST_CHECK_EQUAL(*c.plan->job.program->cwd, "/here/sub");

@@ -3,6 +3,14 @@
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
 
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "launch_backends/descriptor.hpp"
+
 namespace fabric::test {
 
 RankPlace place() {
@@ -20,6 +28,7 @@ RankPlace place() {
   p.run_id = "job/1";
   p.run_directory = "/run";
   p.events_file = "/run/nodes/2/rank-5.events.jsonl";
+  p.error_file = "/run/nodes/2/rank-5.error.json";
   p.stop_file = "/run/nodes/2/stop";
   p.store_fd = 3;
   return p;
@@ -45,6 +54,7 @@ const Row rows[] = {
     {Binding::run_id, "job/1"},
     {Binding::run_directory, "/run"},
     {Binding::events_file, "/run/nodes/2/rank-5.events.jsonl"},
+    {Binding::error_file, "/run/nodes/2/rank-5.error.json"},
     {Binding::stop_file, "/run/nodes/2/stop"},
     {Binding::store_fd, "3"},
 };
@@ -124,6 +134,38 @@ BOOST_AUTO_TEST_CASE(scrubbing_is_reported_by_name) {
   const std::vector<std::string> expected = {"FABRIC_ATTEMPT", "LT_DEVICES", "RANK"};
   BOOST_TEST(scrubbed_names(echo(), {"RANK=9", "HOME=/", "LT_DEVICES=4", "FABRIC_ATTEMPT=8"}) == expected,
              boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(only_what_a_pattern_names_is_inherited) {
+  RankTemplate rank = echo();
+  rank.env.clear();
+  const std::vector<std::string> shell = {"HOME=/root", "CUDA_HOME=/cuda", "CUDA=1", "RANK=7", "PATH=/bin"};
+  const auto check = [&](std::vector<std::string> patterns, const std::vector<std::string>& expected) {
+    rank.inherit = std::move(patterns);
+    BOOST_TEST(bind_rank(rank, place(), shell).env == expected, boost::test_tools::per_element());
+  };
+  check({}, {});
+  check({"HOME", "CUDA_*"}, {"CUDA_HOME=/cuda", "HOME=/root"});
+  check({"*"}, {"CUDA=1", "CUDA_HOME=/cuda", "HOME=/root", "PATH=/bin"});
+  check({"RANK"}, {});  // scrubbed all the same
+}
+
+// Above what is inherited, below what the plan sets.
+BOOST_AUTO_TEST_CASE(a_file_of_variables_is_read_at_start) {
+  RankTemplate rank = echo();
+  rank.env = {{"OURS", Text("plan")}};
+  BOOST_TEST(variables_of_file(rank).empty());
+  char name[] = "/tmp/fabric-env-XXXXXX";
+  FileDescriptor file(mkstemp(name));
+  rank.env_file = name;
+  BOOST_TEST(variables_of_file(rank).empty());
+  std::ofstream(name) << "TOKEN=a b\nHOME=/file\nOURS=file\n";
+  const std::vector<std::string> expected = {"HOME=/file", "OURS=plan", "TOKEN=a b"};
+  BOOST_TEST(bind_rank(rank, place(), {"HOME=/root"}, variables_of_file(rank)).env == expected, boost::test_tools::per_element());
+  std::ofstream(name) << "no variable\n";
+  BOOST_CHECK_THROW(variables_of_file(rank), std::runtime_error);
+  unlink(name);
+  BOOST_CHECK_THROW(variables_of_file(rank), std::runtime_error);
 }
 
 BOOST_AUTO_TEST_CASE(who_uses_a_placeholder) {

@@ -108,6 +108,7 @@ Plan plan_of(const std::vector<std::string>& actions) {
   env["FABRIC_RUN_ID"] = Binding::run_id;
   env["FABRIC_RUN_DIR"] = Binding::run_directory;
   env["FABRIC_STOP_FILE"] = Binding::stop_file;
+  env["FABRIC_ATTEMPT"] = Binding::attempt;
   env["FABRIC_EVENTS"] = Binding::events_file;
   env["FABRIC_RESUME_FROM"] = Binding::resume_path;
   plan.groups = {group};

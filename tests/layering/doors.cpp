@@ -45,7 +45,7 @@ const std::vector<ForeignDoor> foreign_doors = {
     {"yaml-cpp/", {"compiler/front_ends/yaml"}},
     {"libjsonnet", {"compiler/front_ends/jsonnet"}},
     {"openssl/", {"schema/sha256."}},
-    {"re2/", {"schema/json_schema"}},
+    {"re2/", {"schema/pattern."}},
     {"nvml", {"launch_backends/probes/nv"}},
     {"hwloc", {"launch_backends/probes/"}},
     {"CLI/", {"cli/"}},

@@ -102,7 +102,8 @@ void gather(const Value& schema, FieldFact& fact, std::set<std::string>& types) 
   if (const Value* words = at.find("enum"))
     for (const Value& word : words->as_array())
       if (word.is_string()) fact.choices.insert(word.as_string());
-  if (const Value* type = at.find("type"); type && type->is_string()) types.insert(type->as_string());
+  if (const Value* type = at.find("type"))
+    for (const Value& t : type->is_array() ? type->as_array() : Value::Array{*type}) types.insert(t.as_string());
   for (const char* key : {"anyOf", "allOf"})
     if (const Value* branches = at.find(key))
       for (const Value& branch : branches->as_array()) gather(branch, fact, types);
@@ -203,6 +204,8 @@ BOOST_AUTO_TEST_CASE(schema_and_fields_say_the_same) {
   schema["fabric"].kind = "integer";
   // Numbers of signals belong to the place of the run; the job keeps their names.
   schema["stop.signal"].kind = "string";
+  // What another program is told has that program's words.
+  schema["program.strategy"].kind = schema["program.precision"].kind = "string";
   for (const auto& [path, fact] : cpp) {
     BOOST_CHECK_MESSAGE(schema.contains(path), path << " is a field of C++ and not of the schema");
     if (!schema.contains(path)) continue;
@@ -236,7 +239,7 @@ BOOST_AUTO_TEST_CASE(the_schema_uses_known_words_only) {
                                        "uniqueItems", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "pattern",
                                        "x-auto", "x-aliases", "x-later", "x-short", "x-short-list", "x-unit", "x-peers", "x-words"};
   // clang-format on
-  const std::set<std::string> units = {"devices", "duration", "epochs", "interval", "path", "samples", "steps"};
+  const std::set<std::string> units = {"devices", "duration", "epochs", "inherit", "interval", "path", "samples", "steps"};
   each_schema(job_schema(), "#", [&](const Value& schema, const std::string& pointer) {
     for (const Member& m : schema.as_object()) BOOST_CHECK_MESSAGE(known.contains(m.key), pointer << " has the unknown keyword " << m.key);
     if (const Value* unit = schema.find("x-unit"))

@@ -1,0 +1,307 @@
+#include "cli/command_line_job.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+
+#include "compiler/spelling.hpp"
+#include "schema/json.hpp"
+
+namespace fabric {
+namespace {
+
+struct Draft {
+  CommandLineJob out;
+  bool module = false;
+  bool no_python = false;
+  Value& program() {
+    Value* found = out.job.find("program");
+    return found ? *found : out.job.set("program", Value::object());
+  }
+  Value& variables() {
+    Value* found = out.job.find("env");
+    return found ? *found : out.job.set("env", Value::object());
+  }
+};
+
+[[noreturn]] void refuse(const std::string& what, const std::string& help) { throw UsageError(what, help); }
+
+std::int64_t whole(const std::string& option, const std::string& text) {
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size())
+    refuse("`" + option + " " + text + "` is not a whole number", "give a number, such as " + option + " 2");
+  return number;
+}
+
+void devices(Draft& draft, const std::string& text) {
+  if (text == "cpu" || text == "gpu") {
+    draft.out.job.set("accelerator", text == "cpu" ? "cpu" : "cuda");
+    draft.out.job.set("devices", "auto");
+    if (text == "cpu")
+      draft.out.remarks.push_back("on a CPU fabric starts one rank for all cores; --nproc-per-node takes a count of ranks");
+    return;
+  }
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool count = error == std::errc() && end == text.data() + text.size();
+  draft.out.job.set("devices", count ? Value(number) : Value(text));
+}
+
+void nodes(Draft& draft, const std::string& text) {
+  const std::size_t colon = text.find(':');
+  if (colon != std::string::npos && text.substr(0, colon) != text.substr(colon + 1))
+    refuse("`--nnodes " + text + "` lets the number of nodes change, and a plan is for one number",
+           "give one number: --nnodes " + text.substr(colon + 1));
+  draft.out.job.set("num_nodes", whole("--nnodes", text.substr(0, colon)));
+}
+
+void port(Draft& draft, const std::string& text) {
+  if (const std::int64_t number = whole("--main-port", text)) draft.out.job.set("main_port", number);
+}
+
+void endpoint(Draft& draft, const std::string& text) {
+  if (text.empty()) return;
+  const std::size_t colon = text.rfind(':');
+  draft.out.job.set("main_address", text.substr(0, colon));
+  if (colon != std::string::npos && colon + 1 < text.size()) port(draft, text.substr(colon + 1));
+}
+
+void restarts(Draft& draft, const std::string& text) {
+  if (const std::int64_t number = whole("--max-restarts", text)) draft.out.job.set("restart", number);
+}
+
+void variable(Draft& draft, const std::string& text) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0)
+    refuse("`--env " + text + "` is not NAME=value", "write for example --env NCCL_DEBUG=INFO");
+  draft.variables().set(text.substr(0, equals), text.substr(equals + 1));
+}
+
+void ignored(Draft&, const std::string&) {}
+
+struct Row {
+  Option option;
+  void (*take)(Draft&, const std::string&);
+};
+
+template <class F>
+constexpr Row row(std::string_view names, std::string_view value, std::string_view help, F take, bool repeats = false) {
+  return {{names, value, help, repeats}, take};
+}
+
+// The main name first, as --help shows it; others behind it.
+constexpr Row rows[] = {
+    row("--print-job", "", "Print the job file that this command line stands for, and run nothing.",
+        [](Draft& d, const std::string&) { d.out.print_job = true; }),
+    row("--plan", "", "Show what would run, and run nothing.", [](Draft& d, const std::string&) { d.out.plan_only = true; }),
+    row("--format", "human|json", "Form of what is printed; human by default.",
+        [](Draft& d, const std::string& v) {
+          if (v != "human" && v != "json") refuse("`" + v + "` is not a format", "the formats are human and json");
+          d.out.format = v;
+        }),
+    row("--runs", "DIR", "Where runs are kept; `runs` in the working directory by default.",
+        [](Draft& d, const std::string& v) { d.out.runs = v; }),
+    row("--name,--rdzv-id", "NAME", "Names the run and its folder; by default after the script.",
+        [](Draft& d, const std::string& v) { d.out.job.set("name", v); }),
+    row("--nproc-per-node,--devices", "N", "Ranks of each node, one a device: a count, indices such as 0,2, gpu, or auto; 1 by default.",
+        devices),
+    row("--nnodes,--num-nodes", "N", "How many nodes take part; 1 by default.", nodes),
+    row("--accelerator", "KIND", "cpu, cuda (gpu), or auto.", [](Draft& d, const std::string& v) { d.out.job.set("accelerator", v); }),
+    row("--strategy", "NAME", "Told to the script as LT_STRATEGY, and to Accelerate.",
+        [](Draft& d, const std::string& v) { d.out.job.set("strategy", v); }),
+    row("--precision", "NAME", "Told to the script as LT_PRECISION, and to Accelerate.",
+        [](Draft& d, const std::string& v) { d.out.job.set("precision", v); }),
+    row("--main-address,--master-addr", "HOST", "Where rank 0 listens; chosen at start by default.",
+        [](Draft& d, const std::string& v) { d.out.job.set("main_address", v); }),
+    row("--main-port,--master-port", "PORT", "The port of rank 0; a free one by default.", port),
+    row("--rdzv-endpoint", "HOST:PORT", "torchrun's way to say both.", endpoint),
+    row("--contract", "NAME", "torchrun, fabric-cli, env or none: what a rank is told of its place.",
+        [](Draft& d, const std::string& v) { d.program().set("contract", v); }),
+    row("--python", "PATH", "The interpreter, or the folder of a virtual environment.",
+        [](Draft& d, const std::string& v) { d.program().set("python", v); }),
+    row("--env", "NAME=value", "A variable for every rank.", variable, true),
+    row("--env-file", "FILE", "A file of variables for every rank.",
+        [](Draft& d, const std::string& v) { d.program().set("env_file", v); }),
+    row("-m,--module", "", "SCRIPT is a module, as behind python -m.", [](Draft& d, const std::string&) { d.module = true; }),
+    row("--no-python", "", "SCRIPT is a program of its own.", [](Draft& d, const std::string&) { d.no_python = true; }),
+    row("--max-restarts", "N", "How often all ranks start again when one fails; 0 by default.", restarts),
+    // What fabric does anyway, or has no use for.
+    row("--standalone", "", "", ignored),
+    row("--rdzv-backend", "NAME", "", ignored),
+    row("--rdzv-conf", "CONF", "", ignored),
+    row("--monitor-interval", "S", "", ignored),
+    row("--start-method", "NAME", "", ignored),
+    row("--role", "NAME", "", ignored),
+    row("-r,--redirects", "SPEC", "", ignored),
+    row("-t,--tee", "SPEC", "", ignored),
+    row("--local-addr", "HOST", "", ignored),
+    row("--log-dir", "DIR", "",
+        [](Draft& d, const std::string&) {
+          d.out.remarks.push_back("--log-dir is not used: the log files of a run are in its folder, and --runs DIR keeps that elsewhere");
+        }),
+    row("--local-ranks-filter", "RANKS", "", ignored),
+    row("--run-path", "", "", ignored),
+};
+
+constexpr std::string_view node_rank_help =
+    "one command starts all nodes of a job; to start a node's part by hand is not in this version of fabric";
+
+std::string folded(std::string name) {
+  if (name.starts_with("--")) std::replace(name.begin() + 2, name.end(), '_', '-');
+  return name;
+}
+
+bool has_name(const Row& row, std::string_view name) {
+  std::string_view names = row.option.names;
+  while (!names.empty()) {
+    const std::size_t comma = std::min(names.find(','), names.size());
+    if (names.substr(0, comma) == name) return true;
+    names.remove_prefix(std::min(comma + 1, names.size()));
+  }
+  return false;
+}
+
+const Row* find_row(const std::string& name) {
+  for (const Row& row : rows)
+    if (has_name(row, name)) return &row;
+  return nullptr;
+}
+
+// Takes the option at words[at] and its value; at moves past them. False if it is none of ours.
+bool take_option(const std::vector<std::string>& words, std::size_t& at, Draft& draft) {
+  const std::string& word = words[at];
+  const std::size_t equals = word.starts_with("--") ? word.find('=') : std::string::npos;
+  const std::string name = folded(word.substr(0, equals));
+  if (name == "--node-rank" || name == "--machine-rank")
+    refuse("`" + name + "` is not in this version of fabric", std::string(node_rank_help));
+  const Row* row = find_row(name);
+  if (!row) return false;
+  ++at;
+  if (row->option.value.empty()) {
+    if (equals != std::string::npos) refuse("`" + name + "` takes no value", "write `" + name + "`");
+    row->take(draft, "");
+    return true;
+  }
+  std::string value;
+  if (equals != std::string::npos) value = word.substr(equals + 1);
+  else if (at < words.size()) value = words[at++];
+  else refuse("`" + name + "` needs a value", "`fabric run --help` shows how it is used");
+  row->take(draft, value);
+  return true;
+}
+
+[[noreturn]] void refuse_unknown(const std::string& word) {
+  std::vector<std::string> names;
+  for (const Row& row : rows)
+    for (std::string_view rest = row.option.names; !rest.empty();) {
+      const std::size_t comma = std::min(rest.find(','), rest.size());
+      names.emplace_back(rest.substr(0, comma));
+      rest.remove_prefix(std::min(comma + 1, rest.size()));
+    }
+  const std::string name = folded(word.substr(0, word.find('=')));
+  const std::optional<std::string> meant = closest(name, names);
+  refuse("unknown option `" + name + "` for `fabric run`",
+         meant ? "did you mean `" + *meant + "`?"
+               : "options of the script stand behind the script; `fabric run --help` lists those of fabric");
+}
+
+// train.py -> train
+std::string name_after(const std::string& script) {
+  std::string name = std::filesystem::path(script).stem().string();
+  for (char& c : name)
+    if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '_' || c == '-')) c = '-';
+  const std::size_t first = name.find_first_not_of(".-_");
+  name = first == std::string::npos ? "job" : name.substr(first, 64);
+  return name;
+}
+
+bool is_plain(const std::string& text) {
+  constexpr std::string_view safe = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./";
+  if (text.empty() || text.find_first_not_of(std::string(safe) + "-+") != std::string::npos) return false;
+  if (!((text[0] >= 'a' && text[0] <= 'z') || (text[0] >= 'A' && text[0] <= 'Z') || text[0] == '/' || text[0] == '_')) return false;
+  for (const std::string_view word : {"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
+    if (spelling_distance(text, word) == 0) return false;
+  return true;
+}
+
+std::string flow(const Value& value) {
+  if (value.is_string()) return is_plain(value.as_string()) ? value.as_string() : canonical_json(value);
+  if (value.is_array()) {
+    std::string text;
+    for (const Value& item : value.as_array()) text += (text.empty() ? "" : ", ") + flow(item);
+    return '[' + text + ']';
+  }
+  return canonical_json(value);
+}
+
+void block(const Value& map, const std::string& indent, std::string& out) {
+  for (const Member& m : map.as_object()) {
+    out += indent + flow(Value(m.key)) + ':';
+    if (m.value.is_object() && !m.value.as_object().empty()) {
+      out += '\n';
+      block(m.value, indent + "  ", out);
+    } else {
+      out += ' ' + flow(m.value) + '\n';
+    }
+  }
+}
+
+}  // namespace
+
+CommandLineJob read_command_line_job(const std::vector<std::string>& words) {
+  Draft draft;
+  draft.out.job = Value::object();
+  draft.out.job.set("fabric", 1);
+  draft.out.job.set("name", "");
+  draft.out.job.set("devices", 1);
+  const bool lightning = !words.empty() && words[0] == "model";
+  std::size_t at = lightning ? 1 : 0;
+  std::optional<std::string> script;
+  std::vector<std::string> rest;
+  for (bool ours = true; at < words.size();) {
+    const std::string& word = words[at];
+    if (ours && word == "--") {
+      ours = false;
+      ++at;
+    } else if (ours && word.size() > 1 && word[0] == '-' && take_option(words, at, draft)) {
+      continue;
+    } else if (!script) {
+      if (ours && word.size() > 1 && word[0] == '-') refuse_unknown(word);
+      script = word;
+      ++at;
+      if (!lightning) ours = false;
+    } else {
+      rest.push_back(word);
+      ++at;
+    }
+  }
+  if (!script) refuse("`fabric run` needs a SCRIPT", "for example: fabric run --nproc-per-node 2 train.py --lr 0.1");
+  if (draft.module && draft.no_python) refuse("`--module` and `--no-python` exclude each other", "leave one of them out");
+  Value& program = draft.program();
+  if (draft.no_python) program.set("command", Value(Value::Array{*script}));
+  else program.set(draft.module ? "module" : "script", *script);
+  Value::Array arguments(rest.begin(), rest.end());
+  if (!arguments.empty()) program.set("args", Value(std::move(arguments)));
+  if (lightning && !program.find("contract")) program.set("contract", "fabric-cli");
+  if (draft.out.job.find("name")->as_string().empty()) draft.out.job.set("name", name_after(draft.module ? *script + ".py" : *script));
+  return std::move(draft.out);
+}
+
+std::span<const Option> command_line_options() {
+  static const std::vector<Option> all = [] {
+    std::vector<Option> options;
+    for (const Row& row : rows)
+      if (!row.option.help.empty()) options.push_back(row.option);
+    return options;
+  }();
+  return all;
+}
+
+std::string job_as_yaml(const Value& job) {
+  std::string text;
+  block(job, "", text);
+  return text;
+}
+
+}  // namespace fabric

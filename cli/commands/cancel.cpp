@@ -1,0 +1,62 @@
+#include <poll.h>
+#include <signal.h>
+
+#include "cli/commands/commands.hpp"
+#include "cli/find_run.hpp"
+#include "cli/planning.hpp"
+#include "launch_backends/process_tree.hpp"
+
+namespace fabric {
+namespace {
+
+constexpr Option cancel_options[] = {
+    runs_option,
+    {"--now", "", "Kill the ranks at once, as a second Ctrl-C does."},
+};
+
+constexpr Example cancel_examples[] = {
+    {"fabric cancel train", "stop the last run of that name in order: ranks save and leave"},
+};
+
+void signal_controller(const RunDirectory& run) {
+  const RunStatus status = run.status();
+  const auto pid = static_cast<pid_t>(status.controller_pid);
+  const std::optional<ProcessEntry> entry = process_entry(pid);
+  if (!entry || entry->ended || !entry->name.starts_with("fabric")) return;
+  kill(pid, SIGTERM);
+}
+
+int run_cancel(const Invocation& invocation) {
+  const Arguments& arguments = invocation.arguments;
+  const Terminal& out = invocation.console.out;
+  const RunDirectory run = find_run(*arguments.operand, arguments.value("runs").value_or("runs"));
+  if (!run.is_alive()) {
+    out.write(sanitised(run.id()) + " has ended already\n");
+    return exit_with(ExitCode::success);
+  }
+  signal_controller(run);
+  if (arguments.has("now")) {
+    poll(nullptr, 0, 200);
+    signal_controller(run);
+  }
+  out.write("stopping " + sanitised(run.id()) + (arguments.has("now") ? "\n" : ": its ranks save and leave; `--now` kills them\n"));
+  while (run.is_alive()) poll(nullptr, 0, 50);
+  const RunStatus status = run.status();
+  out.write(sanitised(status.state) + (status.message.empty() ? "" : ": " + sanitised(status.message)) + '\n');
+  return exit_with(ExitCode::success);
+}
+
+}  // namespace
+
+const Command cancel_command{
+    .name = "cancel",
+    .summary = "stop a run in order",
+    .about =
+        "Tells the controller of a run what Ctrl-C tells it: the stop signal to all ranks, time to save and leave, then KILL. Returns when the run has ended.",
+    .operand = Operand{"RUN", "NAME, NAME/ID, or the folder of a run"},
+    .options = cancel_options,
+    .examples = cancel_examples,
+    .run = run_cancel,
+};
+
+}  // namespace fabric

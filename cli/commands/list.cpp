@@ -1,0 +1,80 @@
+#include <ctime>
+
+#include "cli/commands/commands.hpp"
+#include "cli/planning.hpp"
+#include "cli/run_view.hpp"
+#include "launch_backends/process.hpp"
+#include "launch_backends/run_directory.hpp"
+#include "schema/json.hpp"
+
+namespace fabric {
+namespace {
+
+constexpr Option list_options[] = {runs_option, format_option};
+
+constexpr Example list_examples[] = {
+    {"fabric list", "the runs of this folder, the newest last"},
+    {"fabric list --format json", "the same for a script"},
+};
+
+std::string local_time(double seconds) {
+  const auto time = static_cast<std::time_t>(seconds);
+  std::tm tm{};
+  localtime_r(&time, &tm);
+  char text[32];
+  return {text, std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm)};
+}
+
+Style style_of(const std::string& state) {
+  if (state == "finished") return Style::good;
+  if (state == "failed" || state == "lost" || state == "refused") return Style::error;
+  return state == "stopped" || state == "stopping" ? Style::warning : Style::accent;
+}
+
+int run_list(const Invocation& invocation) {
+  const std::string runs = invocation.arguments.value("runs").value_or("runs");
+  const std::vector<RunSummary> all = list_runs(runs);
+  const Terminal& out = invocation.console.out;
+  if (invocation.arguments.value("format") == "json") {
+    Value rows = Value::array();
+    for (const RunSummary& run : all) {
+      Value row = to_value(run.status);
+      row.set("id", run.id);
+      row.set("path", run.path);
+      rows.as_array().push_back(std::move(row));
+    }
+    Value document = Value::object();
+    document.set("runs", std::move(rows));
+    out.write(pretty_json(document) + '\n');
+    return exit_with(ExitCode::success);
+  }
+  if (all.empty()) {
+    out.write("no runs in " + sanitised(runs) + "; `fabric apply job.yaml` starts one\n");
+    return exit_with(ExitCode::success);
+  }
+  std::vector<std::vector<std::string>> rows = {{}};
+  for (const char* heading : {"run", "state", "started", "took", "exit", ""}) rows[0].push_back(out.paint(Style::faint, heading));
+  for (const RunSummary& run : all) {
+    const RunStatus& s = run.status;
+    const double took = s.ended.value_or(now_seconds()) - s.started;
+    rows.push_back({sanitised(run.id), out.paint(style_of(s.state), sanitised(s.state)), s.started > 0 ? local_time(s.started) : "",
+                    s.started > 0 && (s.ended || s.state != "lost") ? spoken_duration(took) : "",
+                    s.exit_code ? std::to_string(*s.exit_code) : "", sanitised(s.message)});
+  }
+  out.write(table(rows, 0, out.width));
+  return exit_with(ExitCode::success);
+}
+
+}  // namespace
+
+const Command list_command{
+    .name = "list",
+    .summary = "list the runs of this folder",
+    .about = "Shows each run below `runs`, the newest last: where it stands, when it started, how long it took, and how it ended.",
+    .operand = std::nullopt,
+    .options = list_options,
+    .examples = list_examples,
+    .run = run_list,
+};
+
+}  // namespace fabric

@@ -1,0 +1,23 @@
+#include "cli/find_run.hpp"
+
+#include <filesystem>
+
+#include "cli/command.hpp"
+#include "compiler/spelling.hpp"
+
+namespace fabric {
+
+RunDirectory find_run(const std::string& asked, const std::string& runs) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  for (const fs::path& path : {fs::path(asked), fs::path(asked) / "latest", fs::path(runs) / asked, fs::path(runs) / asked / "latest"})
+    if (fs::exists(path / "plan.json", error)) return RunDirectory::open(path.string());
+  std::vector<std::string> names;
+  for (fs::directory_iterator entry(runs, error), end; !error && entry != end; entry.increment(error))
+    names.push_back(entry->path().filename().string());
+  const std::optional<std::string> meant = closest(asked, names);
+  throw UsageError("there is no run `" + asked + "`",
+                   meant ? "did you mean `" + *meant + "`?" : "`fabric list` shows the runs; give NAME, NAME/ID, or a run's folder");
+}
+
+}  // namespace fabric

@@ -1,0 +1,41 @@
+// Whether a run that failed starts again, when, and why not.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "launch_backends/launch_backend.hpp"
+#include "launch_backends/process.hpp"
+#include "schema/job.hpp"
+
+namespace fabric {
+
+// How far a run has come: what it told of itself. A later attempt that comes no further has made no progress.
+struct Progress {
+  std::optional<std::int64_t> step;
+  std::string checkpoint;  // the path of the newest
+};
+
+class RestartPolicy {
+ public:
+  explicit RestartPolicy(const Restart& rules) : rules_(rules) {}
+
+  struct Verdict {
+    bool restart = false;
+    double wait = 0;  // seconds before the new start
+    std::string why;  // of a restart: what it follows; else why there is none, empty if none was asked for
+  };
+  // After an attempt: how it ended, how the culprit did, and how far it came.
+  Verdict judge(const Outcome& outcome, const std::optional<ExitStatus>& culprit, const Progress& progress);
+
+ private:
+  bool fits(const RestartRule& rule, const Outcome& outcome, const ExitStatus& culprit) const;
+
+  const Restart& rules_;
+  std::int64_t restarts_ = 0;
+  std::int64_t fruitless_ = 0;  // failures in a row without progress
+  Progress best_;
+};
+
+}  // namespace fabric

@@ -1,0 +1,140 @@
+// torchrun's and Lightning's command lines, and the jobs that they stand for.
+#include "cli/command_line_job.hpp"
+
+#include <boost/test/data/test_case.hpp>
+#include <boost/test/unit_test.hpp>
+
+#include <ostream>
+
+#include "compiler/front_ends/yaml.hpp"
+#include "schema/json.hpp"
+
+namespace fabric {
+namespace {
+
+std::vector<std::string> words_of(const std::string& line) {
+  std::vector<std::string> words;
+  std::string word;
+  for (const char c : line + ' ')
+    if (c != ' ') word += c;
+    else if (!word.empty()) words.push_back(word == "''" ? "" : word), word.clear();
+  return words;
+}
+
+struct Row {
+  std::string line;
+  std::string job;  // without fabric, and name where it follows from the script
+};
+std::ostream& operator<<(std::ostream& out, const Row& row) { return out << row.line; }
+
+const Row rows[] = {
+    // torchrun's page
+    {"train.py", R"({"devices":1,"program":{"script":"train.py"}})"},
+    {"--standalone --nnodes=1 --nproc-per-node=4 train.py --lr 0.1 -x",
+     R"({"devices":4,"num_nodes":1,"program":{"script":"train.py","args":["--lr","0.1","-x"]}})"},
+    {"--standalone --nnodes=1 --nproc_per_node=2 train.py --nproc-per-node 9",
+     R"({"devices":2,"num_nodes":1,"program":{"script":"train.py","args":["--nproc-per-node","9"]}})"},
+    {"--nnodes=1:1 --nproc-per-node=2 --max-restarts=0 --rdzv-id=abc --rdzv-backend=c10d --rdzv-endpoint=localhost:0 train.py",
+     R"({"name":"abc","devices":2,"num_nodes":1,"main_address":"localhost","program":{"script":"train.py"}})"},
+    {"--rdzv-endpoint=host1:29400 train.py", R"({"devices":1,"main_address":"host1","main_port":29400,"program":{"script":"train.py"}})"},
+    {"--nproc-per-node gpu train.py", R"({"devices":"auto","accelerator":"cuda","program":{"script":"train.py"}})"},
+    {"--nproc-per-node auto train.py", R"({"devices":"auto","program":{"script":"train.py"}})"},
+    {"--nproc-per-node 2 --master-addr 10.0.0.1 --master-port 29501 -m pkg.train a",
+     R"({"devices":2,"main_address":"10.0.0.1","main_port":29501,"program":{"module":"pkg.train","args":["a"]}})"},
+    {"--nproc-per-node 2 --no-python ./run.sh -m", R"({"devices":2,"program":{"command":["./run.sh"],"args":["-m"]}})"},
+    {"-t 3 -r 1 --monitor-interval 1 train.py", R"({"devices":1,"program":{"script":"train.py"}})"},
+    {"--max-restarts 3 train.py", R"({"devices":1,"restart":3,"program":{"script":"train.py"}})"},
+    {"-- train.py -- x", R"({"devices":1,"program":{"script":"train.py","args":["--","x"]}})"},
+    {"--env A=b=c --env B= --env-file x.env --python .venv --contract env train.py",
+     R"({"devices":1,"env":{"A":"b=c","B":""},"program":{"env_file":"x.env","python":".venv","contract":"env","script":"train.py"}})"},
+    {"train.py --help", R"({"devices":1,"program":{"script":"train.py","args":["--help"]}})"},
+    // Lightning's
+    {"model train.py", R"({"devices":1,"program":{"script":"train.py","contract":"fabric-cli"}})"},
+    {"model train.py --devices=2 --accelerator cpu --lr 0.1",
+     R"({"devices":2,"accelerator":"cpu","program":{"script":"train.py","args":["--lr","0.1"],"contract":"fabric-cli"}})"},
+    {"model --strategy ddp --num_nodes=1 train.py --precision bf16-mixed -- --devices 9",
+     R"({"devices":1,"strategy":"ddp","num_nodes":1,"precision":"bf16-mixed","program":{"script":"train.py","args":["--devices","9"],"contract":"fabric-cli"}})"},
+    {"model train.py --devices 0,1 --main-address=1.2.3.4 --main_port 1234",
+     R"({"devices":"0,1","main_address":"1.2.3.4","main_port":1234,"program":{"script":"train.py","contract":"fabric-cli"}})"},
+    {"model train.py --devices -1", R"({"devices":-1,"program":{"script":"train.py","contract":"fabric-cli"}})"},
+    {"model train.py --devices 2,", R"({"devices":"2,","program":{"script":"train.py","contract":"fabric-cli"}})"},
+};
+
+BOOST_AUTO_TEST_SUITE(command_lines)
+
+BOOST_DATA_TEST_CASE(stand_for, rows, row) {
+  Value job = read_command_line_job(words_of(row.line)).job;
+  const std::string yaml = job_as_yaml(job);
+  Sources sources;
+  SourceMap origins;
+  Diagnostics diagnostics;
+  const std::uint32_t source = sources.add({"job.yaml", yaml, Source::Kind::file});
+  const std::optional<Value> read = read_yaml(sources, source, origins, diagnostics);
+  BOOST_TEST_REQUIRE((read && diagnostics.all().empty()), yaml);
+  BOOST_TEST(canonical_json(*read) == canonical_json(job), yaml);
+  Value expected = *read_json(row.job);
+  expected.set("fabric", 1);
+  if (!expected.find("name")) expected.set("name", "train");
+  if (row.line.find("run.sh") != std::string::npos) expected.set("name", "run");
+  if (row.line.find("pkg.train") != std::string::npos) expected.set("name", "pkg.train");
+  BOOST_TEST(canonical_json(job) == canonical_json(expected));
+}
+
+BOOST_AUTO_TEST_CASE(words_that_yaml_would_read_otherwise_are_quoted) {
+  for (const std::string word : {"yes", "No", "null", "~",  "1e3", "0x1f", "12:30", "a: b", "a #b", "- x",  "",   " x",   "{a}",
+                                 "[a]", "*a", "&a",   "!a", "%a",  "@a",   "`a",    "'",    "\"",   "a\nb", "\t", "true", "3"}) {
+    Value job = Value::object();
+    job.set("args", Value(Value::Array{Value(word)}));
+    Sources sources;
+    SourceMap origins;
+    Diagnostics diagnostics;
+    const std::uint32_t source = sources.add({"job.yaml", job_as_yaml(job), Source::Kind::file});
+    const std::optional<Value> read = read_yaml(sources, source, origins, diagnostics);
+    BOOST_TEST_REQUIRE((read && diagnostics.all().empty()), job_as_yaml(job));
+    BOOST_TEST(canonical_json(*read) == canonical_json(job));
+  }
+}
+
+struct Refusal {
+  std::string line, says;
+};
+std::ostream& operator<<(std::ostream& out, const Refusal& r) { return out << r.line; }
+
+const Refusal refusals[] = {
+    {"", "needs a SCRIPT"},
+    {"model", "needs a SCRIPT"},
+    {"--nproc-per-node 2", "needs a SCRIPT"},
+    {"--nproc-per-nod 2 train.py", "did you mean `--nproc-per-node`?"},
+    {"--xyzzy train.py", "options of the script stand behind the script"},
+    {"--nproc-per-node", "`--nproc-per-node` needs a value"},
+    {"--nnodes two train.py", "is not a whole number"},
+    {"--nnodes 1:4 train.py", "give one number: --nnodes 4"},
+    {"--max-restarts x train.py", "is not a whole number"},
+    {"--node-rank 1 train.py", "not in this version"},
+    {"-m --no-python train", "exclude each other"},
+    {"--env A train.py", "NAME=value"},
+    {"--standalone=1 train.py", "takes no value"},
+    {"--format xml train.py", "is not a format"},
+};
+
+BOOST_DATA_TEST_CASE(are_refused_with_a_way_out, refusals, refusal) {
+  try {
+    read_command_line_job(words_of(refusal.line));
+    BOOST_ERROR("accepted");
+  } catch (const UsageError& error) {
+    const std::string said = std::string(error.what()) + " | " + error.help;
+    BOOST_TEST(said.find(refusal.says) != std::string::npos, said);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(each_option_is_told_of_or_does_nothing) {
+  for (const Option& option : command_line_options()) {
+    BOOST_TEST(!option.help.empty());
+    BOOST_TEST(option.help.ends_with('.'), option.help);
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace fabric

@@ -1,0 +1,140 @@
+// Runs after they were started: detached, listed, looked at, read, stopped, removed.
+#include <boost/test/unit_test.hpp>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "schema/json.hpp"
+#include "tests/cli/program.hpp"
+
+namespace fabric::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+std::string job_that(const std::string& name, const std::string& shell, int devices = 2) {
+  return "fabric: 1\nname: " + name + "\naccelerator: cpu\ndevices: " + std::to_string(devices) +
+         "\nstop: {grace: 5s}\nprogram: [sh, -c, '" + shell + "']\n";
+}
+
+template <class Condition>
+bool wait_until(Condition&& condition) {
+  for (int i = 0; i < 500; ++i, usleep(20'000))
+    if (condition()) return true;
+  return false;
+}
+
+Value json_of(const ProgramRun& run) {
+  const std::optional<Value> value = read_json(run.out);
+  BOOST_TEST_REQUIRE(value.has_value(), run.out << run.err);
+  return *value;
+}
+
+BOOST_AUTO_TEST_SUITE(runs)
+
+BOOST_AUTO_TEST_CASE(a_detached_run_outlives_its_command_and_is_stopped_in_order) {
+  const Folder folder;
+  folder.write("job.yaml", job_that("long", "echo began $RANK; trap \"echo saved; exit 0\" TERM; while :; do sleep 0.05; done"));
+  const ProgramRun started = run_fabric({"apply", "--detach", "job.yaml"}, folder.path());
+  BOOST_TEST(started.exit_code == 0, started.err);
+  BOOST_TEST(contains(started.out, "started runs/long/"), started.out);
+  BOOST_TEST(contains(started.out, "fabric cancel long/"), started.out);
+  BOOST_TEST(wait_until([&] { return contains(run_fabric({"logs", "long"}, folder.path()).out, "[0:1] began 1\n"); }));
+
+  const Value status = json_of(run_fabric({"status", "long", "--format", "json"}, folder.path()));
+  BOOST_TEST((*status.find("state") == Value("running")));
+  BOOST_TEST(status.find("ranks")->as_array().size() == 2u);
+  BOOST_TEST((*status.find("ranks")->as_array()[1].find("state") == Value("running")));
+  const ProgramRun shown = run_fabric({"status", "long"}, folder.path());
+  BOOST_TEST(contains(shown.out, "silent for"), shown.out);
+
+  BOOST_TEST(run_fabric({"clean", "--older-than", "0s"}, folder.path()).out == "no run ended longer than 0s ago\n");
+  const ProgramRun cancelled = run_fabric({"cancel", "long"}, folder.path());
+  BOOST_TEST(cancelled.exit_code == 0);
+  BOOST_TEST(contains(cancelled.out, "stopped: stopped by SIGTERM"), cancelled.out);
+  BOOST_TEST(contains(run_fabric({"logs", "long", "--rank", "0", "--tail", "1"}, folder.path()).out, "[0:0] saved\n"));
+  BOOST_TEST(contains(run_fabric({"cancel", "long"}, folder.path()).out, "has ended already"));
+  BOOST_TEST(contains(folder.read("runs/long/latest/console.log"), "[0:0] began 0"));
+  const Value list = json_of(run_fabric({"list", "--format", "json"}, folder.path()));
+  BOOST_TEST_REQUIRE(list.find("runs")->as_array().size() == 1u);
+  BOOST_TEST((*list.find("runs")->as_array()[0].find("exit_code") == Value(143)));
+}
+
+BOOST_AUTO_TEST_CASE(a_detached_run_that_cannot_start_says_so) {
+  const Folder folder;
+  folder.write("job.yaml", job_that("short", "exit 9", 1));
+  const ProgramRun run = run_fabric({"apply", "--detach", "job.yaml"}, folder.path());
+  BOOST_TEST((run.exit_code == 9 || contains(run.out, "started")), run.out << run.err);
+  folder.write("absent.yaml", "fabric: 1\nname: absent\naccelerator: cpu\ndevices: 1\nprogram: [no-such-program]\n");
+  BOOST_TEST(run_fabric({"apply", "-d", "absent.yaml"}, folder.path()).exit_code == 125);
+  BOOST_TEST(!fs::exists(folder.path() / "runs/absent"));
+}
+
+BOOST_AUTO_TEST_CASE(a_run_that_is_killed_is_listed_as_lost) {
+  const Folder folder;
+  BOOST_TEST(contains(run_fabric({"list"}, folder.path()).out, "no runs in runs"));
+  folder.write("job.yaml", job_that("killed", "sleep 60", 1));
+  const Value started = json_of(run_fabric({"apply", "-d", "job.yaml", "--format", "json"}, folder.path()));
+  kill(static_cast<pid_t>(started.find("controller_pid")->as_integer()), SIGKILL);
+  BOOST_TEST(wait_until([&] { return contains(run_fabric({"list"}, folder.path()).out, "lost"); }));
+  BOOST_TEST(wait_until([&] { return contains(run_fabric({"status", "killed"}, folder.path()).out, "the controller was lost"); }));
+}
+
+BOOST_AUTO_TEST_CASE(logs_are_filtered_and_followed) {
+  const Folder folder;
+  folder.write(
+      "job.yaml",
+      job_that("lines",
+               "for i in 1 2 3 4 5 6 7 8 9 10 11; do echo $RANK line $i; done; while test ! -e go; do sleep 0.02; done; echo $RANK last",
+               12));
+  BOOST_TEST(run_fabric({"apply", "-d", "job.yaml"}, folder.path()).exit_code == 0);
+  BOOST_TEST(wait_until([&] { return contains(run_fabric({"logs", "lines", "--rank", "11"}, folder.path()).out, "line 11\n"); }));
+  BOOST_TEST(run_fabric({"logs", "lines", "--rank", "0,10-11", "--grep", "line (3|11)$", "--tail", "1"}, folder.path()).out ==
+             "[0:0] 0 line 11\n[0:10] 10 line 11\n[0:11] 11 line 11\n");
+  BOOST_TEST(run_fabric({"logs", "lines", "--node", "1"}, folder.path()).out == "");
+  const std::string line = "cd " + folder.path().string() +
+                           " && " FABRIC_BINARY_DIR "/bin/fabric logs lines -f --rank 3 --tail 1 >followed & cd " + folder.path().string() +
+                           " && sleep 0.3 && touch go; wait";
+  BOOST_TEST(std::system(line.c_str()) == 0);
+  BOOST_TEST(folder.read("followed") == "[0:3] 3 line 11\n[0:3] 3 last\n");
+  for (const std::vector<std::string>& wrong :
+       {std::vector<std::string>{"--rank", "x"}, {"--rank", "3-1"}, {"--grep", "("}, {"--tail", "-1"}}) {
+    std::vector<std::string> words = {"logs", "lines"};
+    words.insert(words.end(), wrong.begin(), wrong.end());
+    BOOST_TEST(run_fabric(words, folder.path()).exit_code == 3);
+  }
+  const ProgramRun none = run_fabric({"logs", "line"}, folder.path());
+  BOOST_TEST(none.exit_code == 3);
+  BOOST_TEST(contains(none.err, "did you mean `lines`?"), none.err);
+}
+
+BOOST_AUTO_TEST_CASE(old_runs_are_removed_and_latest_is_mended) {
+  const Folder folder;
+  folder.write("job.yaml", job_that("many", "exit 0", 1));
+  for (int i = 0; i < 2; ++i) BOOST_TEST(run_fabric({"apply", "job.yaml"}, folder.path()).exit_code == 0);
+  const std::string latest = fs::read_symlink(folder.path() / "runs/many/latest").string();
+  BOOST_TEST(contains(run_fabric({"clean", "--older-than", "1h"}, folder.path()).out, "no run ended longer than 1h ago"));
+  BOOST_TEST(contains(run_fabric({"clean", "--older-than", "0s", "--dry-run"}, folder.path()).out, "would remove runs/many/"));
+  std::size_t left = 0;
+  for (const auto& entry : fs::directory_iterator(folder.path() / "runs/many")) left += !entry.is_symlink();
+  BOOST_TEST(left == 2u);
+  // Only what is older goes: the newest is made young.
+  const std::string status = folder.read("runs/many/latest/status.json");
+  const std::size_t at = status.find("\"ended\":") + 8;
+  folder.write("runs/many/latest/status.json", status.substr(0, at) + "9999999999" + status.substr(status.find(',', at)));
+  BOOST_TEST(contains(run_fabric({"clean", "--older-than", "0s"}, folder.path()).out, "removed runs/many/"));
+  BOOST_TEST(fs::read_symlink(folder.path() / "runs/many/latest").string() == latest);
+  BOOST_TEST(fs::exists(folder.path() / "runs/many/latest/plan.json"));
+  folder.write("runs/many/latest/status.json", status);
+  BOOST_TEST(run_fabric({"clean", "--older-than", "0s"}, folder.path()).exit_code == 0);
+  BOOST_TEST(!fs::exists(folder.path() / "runs/many"));
+  BOOST_TEST(run_fabric({"clean"}, folder.path()).exit_code == 3);
+  BOOST_TEST(run_fabric({"clean", "--older-than", "soon"}, folder.path()).exit_code == 3);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace fabric::testing
