@@ -123,6 +123,8 @@ constexpr Row rows[] = {
     row("--env", "NAME=value", "A variable for every rank.", variable, true),
     row("--env-file", "FILE", "A file of variables for every rank.",
         [](Draft& d, const std::string& v) { d.program().set("env_file", v); }),
+    row("--local-rank-option", "NAME", "Tell the script its local rank by this option, as torch.distributed.launch does.",
+        [](Draft& d, const std::string& v) { d.program().set("local_rank_option", v); }),
     row("-m,--module", "", "SCRIPT is a module, as behind python -m.", [](Draft& d, const std::string&) { d.module = true; }),
     row("--no-python", "", "SCRIPT is a program of its own.", [](Draft& d, const std::string&) { d.no_python = true; }),
     row("--max-restarts", "N", "How often all ranks start again when one fails; 0 by default.", restarts),

@@ -25,7 +25,7 @@ ScriptLook look_at_script(std::string_view text) {
   const std::string code = code_of(text);
   const auto has = [&code](std::string_view part) { return code.find(part) != std::string::npos; };
   ScriptLook look;
-  const bool imports = has("from lightning") || has("import lightning") || has("lightning_fabric");
+  const bool imports = has("import") && has("lightning");
   look.lightning_fabric = imports && (has("Fabric(") || has("Fabric ("));
   look.launches = has(".launch(");
   look.local_rank_option = has("--local-rank") || has("--local_rank");

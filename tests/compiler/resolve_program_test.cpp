@@ -222,6 +222,7 @@ std::ostream& operator<<(std::ostream& out, const Look& look) { return out << lo
 const Look looks[] = {
     {"import lightning as L\nf = L.Fabric(devices=2)\nf.launch()\n", "torchrun", ""},
     {"import lightning as L\nf = L.Fabric(devices=2)\nf.setup(m)\n", "torchrun", "FAB3043"},
+    {"import torch, lightning as L\nf = L.Fabric()\n", "torchrun", "FAB3043"},
     {"from lightning.fabric import Fabric\nf = Fabric()\n# f.launch() is not needed\n", "torchrun", "FAB3043"},
     {"from lightning.fabric import Fabric\nf = Fabric()\n", "env", "FAB3043"},
     {"from lightning.fabric import Fabric\nf = Fabric()\n", "fabric-cli", ""},
