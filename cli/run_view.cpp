@@ -142,6 +142,10 @@ void RunView::on_event(const Event& event) {
       print(lines_.paint(Style::warning, "note") + ": " + sanitised(message));
     return;
   }
+  if (event.kind == "stalled") {
+    print(lines_.paint(Style::warning, "stalled") + ": " + sanitised(text(d, "message")));
+    return;
+  }
   if (event.kind == "restarting") {
     stopping_ = false;
     const double wait = real(d, "wait").value_or(0);

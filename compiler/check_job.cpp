@@ -95,6 +95,13 @@ class JobChecker {
   }
 
   void process_group() {
+    for (const auto& [field, duration] : {std::pair{"stall", job_.stall}, {"time_limit", job_.time_limit}})
+      if (duration && duration->seconds <= 0)
+        diagnostics_.add({.code = "FAB3016",
+                          .message = std::string(field) + " is 0",
+                          .at = Place(Path(field)),
+                          .label = "no time at all",
+                          .help = "write a time such as `10m`, or leave it out"});
     if (job_.process_group.timeout.seconds <= 0)
       diagnostics_.add({.code = "FAB3016",
                         .message = "process_group.timeout is 0: no collective could ever succeed",

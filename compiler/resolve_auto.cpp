@@ -58,6 +58,7 @@ class Resolver {
     job.checkpoint = spec_.checkpoint;
     job.stop = spec_.stop;
     job.restart = spec_.restart;
+    job.stall = spec_.stall;
     job.time_limit = spec_.time_limit;
     job.seed = spec_.seed;
     job.backend = spec_.backend;

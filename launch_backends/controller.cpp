@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cmath>
 #include <memory>
 #include <system_error>
 
@@ -18,6 +19,7 @@
 #include "launch_backends/restart_policy.hpp"
 #include "launch_backends/root_cause.hpp"
 #include "launch_backends/run_record.hpp"
+#include "launch_backends/stall.hpp"
 #include "launch_backends/surroundings.hpp"
 
 namespace fabric {
@@ -46,6 +48,11 @@ struct Link {
   std::optional<messages::Lost> lost;
   double clock_offset = 0;       // what to take from the agent's clock to have ours, seconds
   double clock_uncertainty = 0;  // seconds to either side
+
+  pid_t agent_pid = 0;
+  Clock::time_point heard = Clock::now();  // from the agent, last
+  Clock::time_point pinged = Clock::now();
+  bool silence_told = false;
 
   bool ended() const { return exit.has_value() && pipe->ended(); }
 };
@@ -93,6 +100,7 @@ class Controller {
   void judge_lost(Link& link);
   void sweep();
   void follow_progress(const Event& event);
+  void watch_agent(Link& link, Clock::time_point now);
   Outcome outcome();
 
   const Plan& plan_;
@@ -185,7 +193,8 @@ void Controller::wait() {
 }
 
 int Controller::wait_milliseconds() const {
-  const bool waits = give_up_at_ || deadline_ || std::any_of(links_.begin(), links_.end(), [](const Link& link) { return !link.greeted; });
+  const bool waits = give_up_at_ || deadline_ || plan_.job.stall ||
+                     std::any_of(links_.begin(), links_.end(), [](const Link& link) { return !link.greeted; });
   return waits ? 250 : -1;
 }
 
@@ -207,7 +216,11 @@ void Controller::hear(Link& link) {
   if (link.pipe->ended()) return;
   link.pipe->receive();
   try {
-    while (std::optional<Message> message = link.pipe->next()) obey(link, *message);
+    while (std::optional<Message> message = link.pipe->next()) {
+      link.heard = Clock::now();
+      link.silence_told = false;
+      obey(link, *message);
+    }
   } catch (const std::runtime_error& error) {
     fail("the agent of node " + std::to_string(link.node) + " cannot be understood: " + error.what());
     link.pipe->close_out();
@@ -283,6 +296,26 @@ void Controller::obey(Link& link, const Message& message) {
   }
 }
 
+// An agent that answers nothing cannot tell of its ranks either.
+void Controller::watch_agent(Link& link, Clock::time_point now) {
+  const double stall = plan_.job.stall->seconds;
+  if (link.done || link.ended()) return;
+  if (now - link.pinged > std::chrono::duration<double>(stall / 4)) {
+    link.pinged = now;
+    link.pipe->send(messages::Ping{now_seconds()});
+  }
+  const double silent = std::chrono::duration<double>(now - link.heard).count();
+  if (silent < stall || std::exchange(link.silence_told, true)) return;
+  const std::string pid = std::to_string(link.agent_pid);
+  Value detail = Value::object();
+  detail.set("seconds", silent);
+  detail.set("message", "the agent of node " + std::to_string(link.node) + " (process " + pid + ") has not answered for " +
+                            Duration{std::round(silent)}.str() +
+                            (sample_process(link.agent_pid).state == 'T' ? ": it is stopped, `kill -CONT " + pid + "` lets it go on"
+                                                                         : "; `gdb -p " + pid + " -batch -ex bt` shows where it stands"));
+  record_.event("stalled", std::move(detail));
+}
+
 void Controller::follow_progress(const Event& event) {
   if (event.kind == "step" || event.kind == "first_step") {
     const Value* step = event.detail.find("step");
@@ -294,6 +327,7 @@ void Controller::follow_progress(const Event& event) {
 
 void Controller::greeted(Link& link, const messages::Hello& hello) {
   link.greeted = true;
+  link.agent_pid = static_cast<pid_t>(hello.agent_pid);
   Event event;
   event.kind = "node_ready";
   event.time = now_seconds();
@@ -322,6 +356,7 @@ void Controller::greeted(Link& link, const messages::Hello& hello) {
   prepare.main_port = plan_.job.main_port;
   prepare.stop_signal = plan_.job.stop.signal;
   prepare.stop_grace = plan_.job.stop.grace.seconds;
+  if (plan_.job.stall) prepare.stall = plan_.job.stall->seconds;
   if (!stopping_) link.pipe->send(prepare);
 }
 
@@ -376,6 +411,8 @@ void Controller::keep_time() {
     link.greeted = true;
     give_up_at_ = now;
   }
+  if (plan_.job.stall && begun_ && !stopping_)
+    for (Link& link : links_) watch_agent(link, now);
   if (deadline_ && now >= *deadline_ && !stopping_) {
     out_of_time_ = true;
     stop_all(plan_.job.stop.signal, plan_.job.stop.grace.seconds, "the time limit of " + plan_.job.time_limit->str() + " is reached");

@@ -39,6 +39,7 @@ struct Prepare {
   std::optional<std::int64_t> main_port;
   std::string stop_signal;  // the job's own, should the agent itself be told to end
   double stop_grace = 0;    // seconds
+  double stall = 0;         // seconds of silence of all ranks that are told of; 0: none
   double lease = 0;         // seconds without a word from the controller after which it counts as lost; 0: forever
   static constexpr auto fields() {
     return std::tuple(field("run_id", &Prepare::run_id), field("run_directory", &Prepare::run_directory),
@@ -47,7 +48,7 @@ struct Prepare {
                       field("binds_port", &Prepare::binds_port), field("expects_meeting", &Prepare::expects_meeting),
                       field("main_address", &Prepare::main_address), field("main_port", &Prepare::main_port),
                       field("stop_signal", &Prepare::stop_signal), field("stop_grace", &Prepare::stop_grace),
-                      field("lease", &Prepare::lease));
+                      field("stall", &Prepare::stall), field("lease", &Prepare::lease));
   }
 };
 

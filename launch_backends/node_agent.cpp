@@ -32,6 +32,7 @@ using namespace std::chrono_literals;
 constexpr auto look_every = 20ms;                // at what ranks write
 constexpr double loss_grace = 1;                 // seconds, when controller or keeper is lost
 constexpr auto meeting_look_every = 250ms;       // whether ranks meet
+constexpr double sample_apart = 0.5;             // seconds between two looks at silent ranks
 constexpr auto clearing_grace = 500ms;           // for what ranks have left behind
 constexpr auto locking_limit = 20s;              // for an earlier attempt to be gone
 constexpr auto ending_limit = 5s;                // for the kernel to end what was killed
@@ -213,6 +214,7 @@ void NodeAgent::take_node() {
 
 void NodeAgent::start(const messages::Start& order) {
   phase_ = Phase::running;
+  last_sign_ = Clock::now();
   kills_for_memory_ = out_of_memory_kills();
   try {
     ranks_.reserve(static_cast<std::size_t>(job_.group.ranks_per_node));
@@ -309,6 +311,7 @@ void NodeAgent::reap() {
     const ExitStatus status = ExitStatus::of(wait_status);
     rank->pid = 0;
     rank->ended = true;
+    last_sign_ = Clock::now();
     rank->log_end = rank->log.size();
     rank->events_end = rank->events.size();
     messages::RankExited& exit = rank->exit;
@@ -343,6 +346,7 @@ void NodeAgent::follow(Rank& rank) {
   for (Event& event : rank.events.read(most_at_once, rank.ended)) {
     event.node = identity_.node;
     event.rank = rank.number;
+    if (const Value* step = event.detail.find("step"); step && step->is_integer()) rank.step = step->as_integer();
     if (event.kind == "error") {
       const auto text = [&event](std::string_view key) {
         const Value* value = event.detail.find(key);
@@ -372,6 +376,46 @@ void NodeAgent::follow(Rank& rank) {
 void NodeAgent::watch_meeting() {
   meeting_looked_at_ = Clock::now();
   if (job_.expects_meeting && !met_) met_ = port_is_used(port_.port);
+}
+
+// Two samples of what each rank does, some time apart, tell who computes.
+void NodeAgent::watch_silence() {
+  const Clock::time_point now = Clock::now();
+  for (Rank& rank : ranks_) {
+    const std::int64_t bytes = rank.log.size() + rank.events.size();
+    if (std::exchange(rank.heard_bytes, bytes) != bytes) last_sign_ = now;
+  }
+  if (kill_at_ || now - last_sign_ < std::chrono::duration<double>(job_.stall)) {
+    sampled_at_.reset();
+    return;
+  }
+  if (!sampled_at_) {
+    sampled_at_ = now;
+    for (Rank& rank : ranks_) rank.sample = sample_process(rank.pid);
+    return;
+  }
+  const double apart = std::chrono::duration<double>(now - *sampled_at_).count();
+  if (apart < sample_apart) return;
+  std::vector<RankActivity> activities;
+  for (const Rank& rank : ranks_) {
+    if (rank.ended) continue;
+    const ProcessSample sample = sample_process(rank.pid);
+    activities.push_back(
+        {rank.number, rank.pid, sample.state, (sample.cpu_seconds - rank.sample.cpu_seconds) / apart, sample.system_call, rank.step});
+  }
+  const double silent = std::chrono::duration<double>(now - last_sign_).count();
+  const std::optional<Suspect> suspect = find_suspect(activities, job_.group.accelerator);
+  Event event;
+  event.kind = "stalled";
+  event.time = now_seconds();
+  event.node = identity_.node;
+  event.detail = Value::object();
+  event.detail.set("seconds", silent);
+  event.detail.set("message", stall_message(silent, activities, job_.group.accelerator));
+  event.detail.set("suspect", suspect ? Value(suspect->rank) : Value());
+  pipe_.send(messages::Happened{std::move(event)});
+  // Said again after as much silence once more.
+  last_sign_ = now;
 }
 
 // What a failed rank left behind says more than its exit code.
@@ -412,6 +456,7 @@ void NodeAgent::keep_time() {
       fail(error.what());
     }
   }
+  if (phase_ == Phase::running && job_.stall > 0) watch_silence();
   if (phase_ == Phase::running && now - meeting_looked_at_ > meeting_look_every) watch_meeting();
   if (phase_ == Phase::running && kill_at_ && now >= *kill_at_) kill_ranks();
   if (phase_ == Phase::clearing) clear();

@@ -17,6 +17,7 @@
 #include "launch_backends/process.hpp"
 #include "launch_backends/rank_output.hpp"
 #include "launch_backends/reserve_port.hpp"
+#include "launch_backends/stall.hpp"
 #include "schema/env_file.hpp"
 
 namespace fabric {
@@ -57,6 +58,9 @@ class NodeAgent {
     std::int64_t events_end = 0;
     bool told = false;  // its end was passed on, after all that it said
     bool malformed_named = false;
+    std::int64_t heard_bytes = 0;  // of its files, when the last were seen
+    std::optional<std::int64_t> step{};
+    ProcessSample sample{};  // when a silence was long enough
   };
 
   void wait();
@@ -75,6 +79,7 @@ class NodeAgent {
   void follow_ranks();
   void follow(Rank& rank);
   void watch_meeting();
+  void watch_silence();
   void explain_exit(Rank& rank);
   void note(std::optional<std::int64_t> rank, const std::string& message);
   void keep_time();
@@ -102,6 +107,8 @@ class NodeAgent {
   std::string host_;
   ReservedPort port_;
   std::vector<Rank> ranks_;
+  Clock::time_point last_sign_ = Clock::now();  // the last byte, event or end of any rank
+  std::optional<Clock::time_point> sampled_at_;
   bool met_ = false;  // somebody was seen at the port of the ranks
   Clock::time_point meeting_looked_at_{};
   std::optional<std::int64_t> kills_for_memory_;

@@ -18,8 +18,8 @@
 namespace fabric {
 namespace {
 
-constexpr std::array<std::string_view, 7> reserved_kinds = {"run_started", "node_ready", "bound",       "rank_started",
-                                                            "rank_exited", "stopping",   "run_finished"};
+constexpr std::array<std::string_view, 9> reserved_kinds = {"run_started", "node_ready", "bound",   "rank_started", "rank_exited",
+                                                            "stopping",    "restarting", "stalled", "run_finished"};
 
 std::int64_t size_of(int fd) {
   struct stat status {};

@@ -124,7 +124,6 @@ constexpr PeerWord peer_words[] = {
     {"backoff_limit", "restart.max", ""},
     {"walltime", "time_limit", ""},
     {"timeout", "time_limit", ""},
-    {"stall", "", "the check for stalled ranks is not in this version of fabric"},
     {"slurm", "", "the SLURM backend is not in this version of fabric"},
     {"ssh", "", "the SSH backend is not in this version of fabric"},
     {"hostfile", "", "the SSH backend is not in this version of fabric"},

@@ -208,6 +208,7 @@ struct Job {
   CheckpointPolicy checkpoint;
   Stop stop;
   Restart restart;
+  std::optional<Duration> stall;
   std::optional<Duration> time_limit;
   std::int64_t seed = 0;
   BackendName backend{};
@@ -217,8 +218,8 @@ struct Job {
                       field("precision", &Job::precision), field("threads", &Job::threads), field("process_group", &Job::process_group),
                       field("main_address", &Job::main_address), field("main_port", &Job::main_port), field("train", &Job::train),
                       field("program", &Job::program), field("env", &Job::env), field("checkpoint", &Job::checkpoint),
-                      field("stop", &Job::stop), field("restart", &Job::restart), field("time_limit", &Job::time_limit),
-                      field("seed", &Job::seed), field("backend", &Job::backend));
+                      field("stop", &Job::stop), field("restart", &Job::restart), field("stall", &Job::stall),
+                      field("time_limit", &Job::time_limit), field("seed", &Job::seed), field("backend", &Job::backend));
   }
   friend bool operator==(const Job&, const Job&) = default;
 };

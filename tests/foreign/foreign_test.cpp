@@ -114,6 +114,23 @@ BOOST_AUTO_TEST_CASE(the_culprit_under_record_is_named_and_not_its_victim) {
   BOOST_TEST(run.text.find("error: rank 1 exited with code 1: ValueError: bad batch") != std::string::npos, run.text);
 }
 
+// A real collective of gloo that waits for rank 1.
+BOOST_AUTO_TEST_CASE(whoever_holds_up_a_collective_is_named) {
+  if (left_out()) return;
+  for (const auto& [how, why] :
+       {std::pair{"sleep", "sleeps while the others wait"}, {"stop", "is stopped"}, {"spin", "computes while the others wait"}}) {
+    const Folder folder;
+    folder.write(
+        "job.yaml",
+        std::string("fabric: 1\nname: held\naccelerator: cpu\ndevices: 2\nstall: 3s\ntime_limit: 25s\nstop: {grace: 0s}\nprogram: [") +
+            scripts + "held_up.py, " + how + "]\n");
+    const Result run = shell(folder, ours + "apply job.yaml");
+    BOOST_TEST(run.code == 124, run.text);
+    BOOST_TEST(run.text.find("look at rank 1 ") != std::string::npos, run.text);
+    BOOST_TEST(run.text.find(why) != std::string::npos, run.text);
+  }
+}
+
 // A Fabric script without launch() under torchrun's variables: said before the start, and at the end.
 BOOST_AUTO_TEST_CASE(a_run_that_trained_nothing_together_says_so) {
   if (left_out()) return;

@@ -72,6 +72,10 @@ void act(const std::string& action) {
   else if (verb == "half-event") std::ofstream(variable("FABRIC_EVENTS"), std::ios::app) << "{\"kind\":\"" << rest << std::flush;
   else if (verb == "steps")
     for (int i = 1; i <= std::stoi(rest); ++i) event("{\"kind\":\"step\",\"step\":" + std::to_string(i) + "}");
+  else if (verb == "doze")
+    for (;;) usleep(100'000'000);
+  else if (verb == "spin")
+    for (volatile std::uint64_t i = 0;; i = i + 1) {}
   else if (verb == "fail-before" && std::stoi(variable("FABRIC_ATTEMPT")) < std::stoi(rest)) _exit(3);
   else if (verb == "fail-before") return;
   else if (verb == "checkpoint") event("{\"kind\":\"checkpoint\",\"path\":\"/ckpt/" + variable("FABRIC_ATTEMPT") + "\"}");

@@ -1,0 +1,45 @@
+// Ranks of which none has said a word for long: what each of them does, by the kernel's account, and which one the others wait for.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "schema/job.hpp"
+
+namespace fabric {
+
+// What /proc says of a process at one moment.
+struct ProcessSample {
+  char state = '?';        // of proc(5): R, S, D, T ...
+  double cpu_seconds = 0;  // used so far by all of its threads
+  long system_call = -1;   // that its main thread waits in; -1 if that is not known or it runs
+};
+ProcessSample sample_process(pid_t pid);
+
+struct RankActivity {
+  std::int64_t rank = 0;
+  pid_t pid = 0;
+  char state = '?';
+  double cpu = 0;  // CPUs used between two samples
+  long system_call = -1;
+  std::optional<std::int64_t> step;  // that it told last
+};
+
+struct Suspect {
+  std::int64_t rank = 0;
+  pid_t pid = 0;
+  std::string why;  // what it does: is stopped (SIGSTOP)
+};
+
+// The rank that differs from the others: one that is stopped; one that is behind by its steps; one that computes while the others wait,
+// or on a GPU, where waiting ranks spin, the one that does not; one that sleeps. nullopt if they are all alike.
+std::optional<Suspect> find_suspect(const std::vector<RankActivity>& ranks, Accelerator accelerator);
+
+// One sentence and the commands that show where it stands.
+std::string stall_message(double silent_seconds, const std::vector<RankActivity>& ranks, Accelerator accelerator);
+
+}  // namespace fabric
