@@ -47,8 +47,8 @@ Value summary_value(const Plan& plan, const RunDirectory& run, const RunStart& s
   v.set("name", plan.name);
   v.set("plan_id", plan_id(plan));
   v.set("run", run.path());
-  v.set("attempt", start.attempt);
-  v.set("resumed_from", optional_value(start.resume_path));
+  v.set("attempt", view.attempt().value_or(start.attempt));
+  v.set("resumed_from", optional_value(view.attempt() ? view.resume_path() : start.resume_path));
   v.set("seconds", view.seconds());
   v.set("first_step_seconds", optional_value(view.first_step_seconds()));
   v.set("last_step", optional_value(view.last_step()));
@@ -115,19 +115,27 @@ std::string failure(const RunDirectory& run, const Outcome& outcome, const Termi
 
 namespace {
 
+volatile std::sig_atomic_t interrupted_while_waiting = 0;
+
 // The run is another process's now: says where it is, once its ranks run, or how it ended before.
-int await_start(const Invocation& invocation, const RunDirectory& run, pid_t child) {
+int await_start(const Invocation& invocation, const RunDirectory& run, const RunStart& start, pid_t child) {
   RunStatus status;
-  for (;;) {
+  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int number) { interrupted_while_waiting = number; });
+  for (bool gone = false;;) {
     poll(nullptr, 0, 10);
-    const bool gone = waitpid(child, nullptr, WNOHANG) == child;
+    gone = waitpid(child, nullptr, WNOHANG) == child;
     try {
       status = run.status();
     } catch (const std::exception&) {}  // not written yet
-    if (gone || status.ended || status.state == "running") break;
+    // A rank may end before anybody has seen it run.
+    if (gone || status.ended || status.attempt > start.attempt || status.state == "running" || status.state == "restarting") break;
+    if (interrupted_while_waiting != 0) kill(child, std::exchange(interrupted_while_waiting, 0));
   }
   const std::string path = shown_path(run.path());
-  const int exit_code = static_cast<int>(status.exit_code.value_or(0));
+  // Nobody is left to write an end.
+  const bool died = !status.ended && !run.is_alive();
+  if (died) status.message = "its controller has ended without a word";
+  const int exit_code = died ? exit_with(ExitCode::refused) : static_cast<int>(status.exit_code.value_or(0));
   if (wants_json(invocation)) {
     Value v = Value::object();
     v.set("id", run.id());
@@ -139,12 +147,12 @@ int await_start(const Invocation& invocation, const RunDirectory& run, pid_t chi
     invocation.console.out.write(pretty_json(v) + '\n');
     return exit_code;
   }
-  if (status.ended && exit_code != 0) {
+  if (exit_code != 0) {
     invocation.console.err.write(invocation.console.err.paint(Style::error, "error") + ": " + sanitised(status.message) + "; see " +
                                  sanitised(path) + "/console.log\n");
     return exit_code;
   }
-  const std::string id = run.id();
+  const std::string id = invocation.arguments.has("runs") ? path : run.id();
   invocation.console.out.write("started " + sanitised(path) + "\n\n" +
                                table({{shell_line({"fabric", "status", id}), "where it stands"},
                                       {shell_line({"fabric", "logs", "-f", id}), "what its ranks print"},
@@ -195,8 +203,9 @@ int start_run(const Invocation& invocation, Planning& planning, const std::strin
   if (!detach) return carry_out(invocation, planning, run, start);
 
   const pid_t child = fork_process();
-  if (child > 0) return await_start(invocation, run, child);
+  if (child > 0) return await_start(invocation, run, start, child);
   setsid();
+  run.take_over_lock();
   std::signal(SIGHUP, SIG_IGN);
   const FileDescriptor nothing(open("/dev/null", O_RDONLY | O_CLOEXEC));
   const FileDescriptor log(open((run.path() + "/console.log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));

@@ -1,11 +1,14 @@
 #include "cli/command_line_job.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <cstdio>
 #include <filesystem>
 
 #include "compiler/spelling.hpp"
 #include "schema/json.hpp"
+#include "schema/utf8.hpp"
 
 namespace fabric {
 namespace {
@@ -80,6 +83,12 @@ void variable(Draft& draft, const std::string& text) {
 
 void ignored(Draft&, const std::string&) {}
 
+void node_rank(Draft&, const std::string& text) {
+  if (whole("--node-rank", text) != 0)
+    refuse("`--node-rank " + text + "` is not in this version of fabric",
+           "one command starts all nodes of a job; to start a node's part by hand comes with a later version");
+}
+
 struct Row {
   Option option;
   void (*take)(Draft&, const std::string&);
@@ -129,12 +138,21 @@ constexpr Row rows[] = {
     row("--no-python", "", "SCRIPT is a program of its own.", [](Draft& d, const std::string&) { d.no_python = true; }),
     row("--max-restarts", "N", "How often all ranks start again when one fails; 0 by default.", restarts),
     // What fabric does anyway, or has no use for.
+    row("--node-rank,--machine-rank", "N", "0; to start another node's part by hand is not in this version.", node_rank),
+    row("--use-env", "", "", ignored),
+    row("--signals-to-handle", "LIST", "", ignored),
+    row("--event-log-handler", "NAME", "", ignored),
+    row("--logs-specs", "NAME", "", ignored),
+    row("--numa-binding", "KIND", "", ignored),
+    row("--shutdown-timeout", "S", "", ignored),
+    row("--duplicate-stdout-filters", "LIST", "", ignored),
+    row("--duplicate-stderr-filters", "LIST", "", ignored),
     row("--standalone", "", "", ignored),
     row("--rdzv-backend", "NAME", "", ignored),
     row("--rdzv-conf", "CONF", "", ignored),
     row("--monitor-interval", "S", "", ignored),
     row("--start-method", "NAME", "", ignored),
-    row("--role", "NAME", "", ignored),
+    row("--role", "NAME", "", [](Draft& d, const std::string&) { d.out.remarks.push_back("--role is not used: ROLE_NAME is main"); }),
     row("-r,--redirects", "SPEC", "", ignored),
     row("-t,--tee", "SPEC", "", ignored),
     row("--local-addr", "HOST", "", ignored),
@@ -145,9 +163,6 @@ constexpr Row rows[] = {
     row("--local-ranks-filter", "RANKS", "", ignored),
     row("--run-path", "", "", ignored),
 };
-
-constexpr std::string_view node_rank_help =
-    "one command starts all nodes of a job; to start a node's part by hand is not in this version of fabric";
 
 std::string folded(std::string name) {
   if (name.starts_with("--")) std::replace(name.begin() + 2, name.end(), '_', '-');
@@ -170,13 +185,19 @@ const Row* find_row(const std::string& name) {
   return nullptr;
 }
 
+// Those that Lightning takes behind the script too; there all others are the script's.
+bool is_lightnings(const std::string& name) {
+  static constexpr std::array<std::string_view, 10> names{"--accelerator",  "--strategy",  "--devices",   "--num-nodes", "--node-rank",
+                                                          "--main-address", "--main-port", "--precision", "--print-job", "--plan"};
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
 // Takes the option at words[at] and its value; at moves past them. False if it is none of ours.
-bool take_option(const std::vector<std::string>& words, std::size_t& at, Draft& draft) {
+bool take_option(const std::vector<std::string>& words, std::size_t& at, Draft& draft, bool behind_script) {
   const std::string& word = words[at];
   const std::size_t equals = word.starts_with("--") ? word.find('=') : std::string::npos;
   const std::string name = folded(word.substr(0, equals));
-  if (name == "--node-rank" || name == "--machine-rank")
-    refuse("`" + name + "` is not in this version of fabric", std::string(node_rank_help));
+  if (behind_script && !is_lightnings(name)) return false;
   const Row* row = find_row(name);
   if (!row) return false;
   ++at;
@@ -202,10 +223,21 @@ bool take_option(const std::vector<std::string>& words, std::size_t& at, Draft& 
       rest.remove_prefix(std::min(comma + 1, rest.size()));
     }
   const std::string name = folded(word.substr(0, word.find('=')));
+  if (name == "--help" || name == "-h")
+    refuse("`" + name + "` stands alone, or behind the script", "`fabric run --help` shows how it is used");
   const std::optional<std::string> meant = closest(name, names);
   refuse("unknown option `" + name + "` for `fabric run`",
          meant ? "did you mean `" + *meant + "`?"
                : "options of the script stand behind the script; `fabric run --help` lists those of fabric");
+}
+
+bool is_utf8(const std::string& text) {
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t length = utf8_length(text, at);
+    if (length == 0) return false;
+    at += length;
+  }
+  return true;
 }
 
 // train.py -> train
@@ -227,8 +259,28 @@ bool is_plain(const std::string& text) {
   return true;
 }
 
+// In double quotes, with what YAML would not take raw as an escape.
+std::string quoted(const std::string& text) {
+  const std::string json = canonical_json(Value(text));
+  std::string out;
+  for (std::size_t at = 0; at < json.size();) {
+    const std::size_t begin = at;
+    const CodePoint point = next_code_point(json, at);
+    const bool odd =
+        (point.value >= 0x7f && point.value <= 0x9f) || point.value == 0x2028 || point.value == 0x2029 || point.value == 0xfeff;
+    if (!odd) {
+      out.append(json, begin, at - begin);
+      continue;
+    }
+    char escape[8];
+    std::snprintf(escape, sizeof escape, "\\u%04x", static_cast<unsigned>(point.value));
+    out += escape;
+  }
+  return out;
+}
+
 std::string flow(const Value& value) {
-  if (value.is_string()) return is_plain(value.as_string()) ? value.as_string() : canonical_json(value);
+  if (value.is_string()) return is_plain(value.as_string()) ? value.as_string() : quoted(value.as_string());
   if (value.is_array()) {
     std::string text;
     for (const Value& item : value.as_array()) text += (text.empty() ? "" : ", ") + flow(item);
@@ -261,12 +313,14 @@ CommandLineJob read_command_line_job(const std::vector<std::string>& words) {
   std::size_t at = lightning ? 1 : 0;
   std::optional<std::string> script;
   std::vector<std::string> rest;
+  for (const std::string& word : words)
+    if (!is_utf8(word)) refuse("an argument is not UTF-8, and a job is", "give the script such a name in a file");
   for (bool ours = true; at < words.size();) {
     const std::string& word = words[at];
     if (ours && word == "--") {
       ours = false;
       ++at;
-    } else if (ours && word.size() > 1 && word[0] == '-' && take_option(words, at, draft)) {
+    } else if (ours && word.size() > 1 && word[0] == '-' && take_option(words, at, draft, script.has_value())) {
       continue;
     } else if (!script) {
       if (ours && word.size() > 1 && word[0] == '-') refuse_unknown(word);

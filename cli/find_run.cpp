@@ -1,5 +1,6 @@
 #include "cli/find_run.hpp"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "cli/command.hpp"
@@ -10,8 +11,11 @@ namespace fabric {
 RunDirectory find_run(const std::string& asked, const std::string& runs) {
   namespace fs = std::filesystem;
   std::error_code error;
-  for (const fs::path& path : {fs::path(asked), fs::path(asked) / "latest", fs::path(runs) / asked, fs::path(runs) / asked / "latest"})
-    if (fs::exists(path / "plan.json", error)) return RunDirectory::open(path.string());
+  std::vector<fs::path> paths = {fs::path(asked), fs::path(asked) / "latest", fs::path(runs) / asked, fs::path(runs) / asked / "latest"};
+  // A bare name is a run's rather than a folder's.
+  if (asked.find('/') == std::string::npos) std::rotate(paths.begin(), paths.begin() + 2, paths.end());
+  for (const fs::path& path : paths)
+    if (fs::exists(path / "plan.json", error) && fs::exists(path / "lock", error)) return RunDirectory::open(path.string());
   std::vector<std::string> names;
   for (fs::directory_iterator entry(runs, error), end; !error && entry != end; entry.increment(error))
     names.push_back(entry->path().filename().string());

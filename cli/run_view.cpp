@@ -136,10 +136,16 @@ void RunView::on_event(const Event& event) {
           (asked ? ": ranks save and leave, press Ctrl-C again to kill" : ": " + sanitised(why)));
     return;
   }
-  // The controller or an agent has something to say.
-  if (event.kind == "note" && !event.rank) {
+  // The controller, an agent or a program has something to say.
+  if (event.kind == "note") {
     if (const std::string message = text(d, "message"); !message.empty())
       print(lines_.paint(Style::warning, "note") + ": " + sanitised(message));
+    return;
+  }
+  if (event.kind == "bound") {
+    attempt_ = integer(d, "attempt");
+    const std::string path = text(d, "resume_path");
+    resume_path_ = path.empty() ? std::nullopt : std::optional(path);
     return;
   }
   if (event.kind == "stalled") {

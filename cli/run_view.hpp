@@ -44,6 +44,9 @@ class RunView : public RunObserver {
   const std::vector<Epoch>& epochs() const { return epochs_; }
   const std::optional<std::string>& checkpoint() const { return checkpoint_; }
   std::optional<double> first_step_seconds() const { return first_step_seconds_; }  // from the making of this view
+  // Of the attempt that was bound last, since a run may start again.
+  std::optional<std::int64_t> attempt() const { return attempt_; }
+  const std::optional<std::string>& resume_path() const { return resume_path_; }
   std::optional<std::int64_t> last_step() const { return step_ ? std::optional(step_->step) : std::nullopt; }
   double seconds() const;
 
@@ -81,6 +84,8 @@ class RunView : public RunObserver {
   std::int64_t first_step_ = 0;
   std::vector<Epoch> epochs_;
   std::optional<std::string> checkpoint_;
+  std::optional<std::int64_t> attempt_;
+  std::optional<std::string> resume_path_;
   std::optional<double> first_step_seconds_;
 };
 

@@ -296,6 +296,20 @@ void apply_set(const std::string& text, const Outside& outside, Value& job, Sour
                      .help = "give the whole list: --set " + path->parent().str() + "=[...]"});
     return;
   }
+  const Value* below = &job;
+  for (std::size_t i = 0; below && i + 1 < path->steps().size(); ++i) {
+    below = below->find(std::get<std::string>(path->steps()[i]));
+    if (!below || !below->is_array()) continue;
+    Path list;
+    for (std::size_t k = 0; k <= i; ++k) list = list / std::get<std::string>(path->steps()[k]);
+    diagnostics.add(
+        {.code = "FAB2024",
+         .message = "`" + list.str() + "` is a list, and has no part `" + std::get<std::string>(path->steps()[i + 1]) + "`",
+         .at = Span{source, 0, static_cast<std::uint32_t>(equals)},
+         .label = "a part of a list",
+         .help = "give the whole list: --set " + list.str() + "=[...]; arguments of a program may be written as a map instead"});
+    return;
+  }
   // The value alone at its path is a layer like any other.
   Value layer = std::move(*value);
   const Span key{source, 0, static_cast<std::uint32_t>(equals)};

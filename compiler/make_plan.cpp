@@ -154,6 +154,8 @@ Plan make_plan(Resolution resolution, const Request& request, std::vector<Input>
   group.device_ids = plan.job.devices.ids;
   group.rank.scrub = foreign_variables;
   group.rank.env = rank_environment(plan, group, resolution.written_accelerator);
+  if (start && start->sets_unbuffered && !plan.job.env.contains("PYTHONUNBUFFERED") && !plan.job.program->env.contains("PYTHONUNBUFFERED"))
+    group.rank.env.erase("PYTHONUNBUFFERED");
   const std::string job_folder = std::filesystem::path(plan.request.job).parent_path().string();
   if (start) {
     group.rank.argv = start->argv;

@@ -135,7 +135,7 @@ class ProgramResolver {
     std::optional<std::uint32_t> source;
     const auto complain = [&](const char* code, std::size_t begin, std::size_t end, std::string message, std::string label,
                               std::string help) {
-      if (!source) source = sources_.add({path, *file.text, Source::Kind::file});
+      if (!source) source = sources_.add({path, masked_env_file(*file.text), Source::Kind::file});
       diagnostics_.add({.code = code,
                         .message = std::move(message),
                         .at = Span{*source, static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end)},
@@ -145,9 +145,10 @@ class ProgramResolver {
     for (const EnvFile::Mistake& mistake : read.mistakes)
       complain("FAB3046", mistake.begin, mistake.end, mistake.what, "in a file of variables", mistake.help);
     for (const EnvFile::Variable& variable : read.variables)
-      if (is_set_by_fabric(variable.name))
+      if (const bool threads = variable.name == "OMP_NUM_THREADS"; threads || is_set_by_fabric(variable.name))
         complain("FAB3030", variable.begin, variable.end, "`" + variable.name + "` is set by fabric for each rank", "cannot be chosen here",
-                 "remove it; the rank's own value is always right");
+                 threads ? "write `threads` in the job" : "remove it; the rank's own value is always right");
+      else if (variable.name == "PYTHONUNBUFFERED") out_.sets_unbuffered = true;
   }
 
   const JobSpec& job_;

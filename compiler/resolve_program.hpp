@@ -18,6 +18,7 @@ struct ProgramStart {
   std::vector<Decision> decisions;
   std::vector<Input> inputs;        // the script and the file of variables, where they can be read
   std::vector<Question> questions;  // for the place of the run
+  bool sets_unbuffered = false;     // its file of variables has PYTHONUNBUFFERED
 };
 
 // folder: of the job file; where python counts from, unless it comes from the command line. Mistakes in the file of variables and

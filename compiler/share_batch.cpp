@@ -46,6 +46,8 @@ std::optional<BatchShares> share_batch(const Train<Spec>& train, std::int64_t wo
 }
 
 std::optional<std::int64_t> written_world_size(const JobSpec& job) {
+  const bool alone = job.program && job.program->contract == Contract::none;
+  if (alone) return is_auto(job.num_nodes) ? std::optional<std::int64_t>(1) : std::get<std::int64_t>(job.num_nodes);
   if (is_auto(job.devices) || std::get<Devices>(job.devices).all) return std::nullopt;
   const std::int64_t devices = std::get<Devices>(job.devices).count;
   if (!is_auto(job.num_nodes)) return devices * std::get<std::int64_t>(job.num_nodes);

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cmath>
+#include <map>
 #include <memory>
 #include <system_error>
 
@@ -70,6 +71,8 @@ class Controller {
   Outcome run();
   const std::optional<ExitStatus>& culprit() const { return culprit_; }
   const Progress& progress() const { return progress_; }
+  // The signal that came while the attempt was being stopped already, 0 if none did.
+  int interrupted() const { return interrupted_; }
 
  private:
   const NodeGroup& group_of(std::int64_t node) const {
@@ -115,10 +118,12 @@ class Controller {
   std::vector<Link> links_;
   const Clock::time_point started_ = Clock::now();
   std::vector<RankEnd> ends_;
+  std::map<std::int64_t, std::int64_t> log_begins_;  // rank -> size of its log when this attempt began
   std::size_t ranks_started_ = 0;
   bool begun_ = false;       // the agents were told to start their ranks
   int asked_by_signal_ = 0;  // the user's, the first
   bool stopping_ = false;
+  int interrupted_ = 0;
   bool hurried_ = false;  // by a signal while stopping
   std::optional<Clock::time_point> give_up_at_;
   std::string failure_;  // of fabric itself, the first
@@ -203,6 +208,7 @@ void Controller::hear_signals() {
     // Where a failure already ends the run, that stays its outcome, and the signal hurries it.
     if (stopping_) {
       hurried_ = true;
+      interrupted_ = signal;
       stop_all("KILL", 0, "a signal while stopping");
       continue;
     }
@@ -254,6 +260,7 @@ void Controller::obey(Link& link, const Message& message) {
   } else if (type == messages::RankStarted::type) {
     const auto started = from_value<messages::RankStarted>(body);
     ++ranks_started_;
+    log_begins_[started.rank] = started.log_begin;
     Event event;
     event.kind = "rank_started";
     event.time = started.time;
@@ -278,6 +285,7 @@ void Controller::obey(Link& link, const Message& message) {
   } else if (type == messages::Interrupted::type) {
     const auto interrupted = from_value<messages::Interrupted>(body);
     if (asked_by_signal_ == 0 && !stopping_) asked_by_signal_ = static_cast<int>(interrupted.signal);
+    else if (stopping_) interrupted_ = static_cast<int>(interrupted.signal);
     stop_all(plan_.job.stop.signal, plan_.job.stop.grace.seconds,
              "SIG" + signal_name(static_cast<int>(interrupted.signal)) + " to the agent");
   } else if (type == messages::Lost::type) {
@@ -512,7 +520,7 @@ Outcome Controller::outcome() {
       if (offset < 0 || offset >= group.nodes * group.ranks_per_node) continue;
       out.log = record_.directory().path() + "/nodes/" + std::to_string(group.first_node + offset / group.ranks_per_node) + "/rank-" +
                 std::to_string(cause->end.rank) + ".log";
-      out.last_lines = last_lines(out.log, shown_lines);
+      out.last_lines = last_lines(out.log, shown_lines, log_begins_[cause->end.rank]);
     }
   } else if (ends_.size() < static_cast<std::size_t>(plan_.world_size)) {
     out.exit_code = fabric_failed;
@@ -541,7 +549,8 @@ Outcome conduct(const Plan& plan, const RunOptions& options, const std::vector<A
   for (;;) {
     Controller attempt(plan, now, agents, record, surroundings, deadline);
     Outcome outcome = attempt.run();
-    const RestartPolicy::Verdict verdict = policy.judge(outcome, attempt.culprit(), attempt.progress());
+    RestartPolicy::Verdict verdict = policy.judge(outcome, attempt.culprit(), attempt.progress());
+    if (verdict.restart && attempt.interrupted() != 0) verdict = {false, 0, "SIG" + signal_name(attempt.interrupted())};
     if (!verdict.restart) {
       if (!verdict.why.empty()) outcome.message += "; no new start: " + verdict.why;
       record.close(outcome);
@@ -549,8 +558,9 @@ Outcome conduct(const Plan& plan, const RunOptions& options, const std::vector<A
     }
     std::vector<SkippedCheckpoint> damaged;
     now.attempt += 1;
-    now.resume_path = record.directory().newest_checkpoint(damaged);
-    if (!now.resume_path && !attempt.progress().checkpoint.empty()) now.resume_path = attempt.progress().checkpoint;
+    // What an earlier attempt left holds as long as there is none newer.
+    if (const std::optional<std::string> newest = record.directory().newest_checkpoint(damaged)) now.resume_path = newest;
+    else if (!attempt.progress().checkpoint.empty()) now.resume_path = attempt.progress().checkpoint;
     Value detail = Value::object();
     detail.set("attempt", now.attempt);
     detail.set("wait", verdict.wait);

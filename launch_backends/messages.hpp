@@ -99,9 +99,11 @@ struct RankStarted {
   static constexpr std::string_view type = "rank_started";
   std::int64_t rank = 0;
   std::int64_t pid = 0;
-  double time = 0;  // of the agent's clock, as in all that follows
+  double time = 0;             // of the agent's clock, as in all that follows
+  std::int64_t log_begin = 0;  // bytes of its log that earlier attempts wrote
   static constexpr auto fields() {
-    return std::tuple(field("rank", &RankStarted::rank), field("pid", &RankStarted::pid), field("time", &RankStarted::time));
+    return std::tuple(field("rank", &RankStarted::rank), field("pid", &RankStarted::pid), field("time", &RankStarted::time),
+                      field("log_begin", &RankStarted::log_begin));
   }
 };
 

@@ -251,7 +251,14 @@ void NodeAgent::start_rank(std::int64_t local_rank, std::int64_t main_port) {
   const std::string log = node_file(name + ".log");
   Rank rank{.number = place.rank, .pid = 0, .log = LogTail(log), .events = EventTail(place.events_file)};
   const FileDescriptor output(open(log.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666));
+  rank.log_begin = rank.log.size();
+  const FileDescriptor log_file(open(log.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
   if (!output) throw std::system_error(errno, std::generic_category(), "cannot write " + log);
+  // What an earlier attempt wrote may end in half a line.
+  if (char last = '\n'; rank.log_begin > 0 && pread(log_file.get(), &last, 1, rank.log_begin - 1) == 1 && last != '\n') {
+    if (write(output.get(), "\n", 1) == 1) rank.log_begin += 1;
+    rank.log = LogTail(log);
+  }
   BoundRank bound = bind_rank(job_.group.rank, place, environment_, file_variables_);
   ProcessStart process;
   process.argv = std::move(bound.argv);
@@ -267,6 +274,7 @@ void NodeAgent::start_rank(std::int64_t local_rank, std::int64_t main_port) {
   started.rank = rank.number;
   started.pid = rank.pid;
   started.time = now_seconds();
+  started.log_begin = rank.log_begin;
   ranks_.push_back(std::move(rank));
   pipe_.send(started);
 }
@@ -397,8 +405,12 @@ void NodeAgent::watch_silence() {
   const double apart = std::chrono::duration<double>(now - *sampled_at_).count();
   if (apart < sample_apart) return;
   std::vector<RankActivity> activities;
+  std::vector<std::int64_t> ended;
   for (const Rank& rank : ranks_) {
-    if (rank.ended) continue;
+    if (rank.ended) {
+      ended.push_back(rank.number);
+      continue;
+    }
     const ProcessSample sample = sample_process(rank.pid);
     activities.push_back(
         {rank.number, rank.pid, sample.state, (sample.cpu_seconds - rank.sample.cpu_seconds) / apart, sample.system_call, rank.step});
@@ -411,7 +423,7 @@ void NodeAgent::watch_silence() {
   event.node = identity_.node;
   event.detail = Value::object();
   event.detail.set("seconds", silent);
-  event.detail.set("message", stall_message(silent, activities, job_.group.accelerator));
+  event.detail.set("message", stall_message(silent, activities, ended, job_.group.accelerator));
   event.detail.set("suspect", suspect ? Value(suspect->rank) : Value());
   pipe_.send(messages::Happened{std::move(event)});
   // Said again after as much silence once more.
@@ -424,7 +436,8 @@ void NodeAgent::explain_exit(Rank& rank) {
   if (!exit.code || *exit.code == 0 || !exit.error_message.empty()) return;
   const std::string name = "rank-" + std::to_string(rank.number);
   std::optional<RankError> error = read_error_file(node_file(name + ".error.json"));
-  if (!error) error = find_traceback(last_lines(node_file(name + ".log"), 200));
+  // 1 is what an uncaught exception gives; one that was caught explains no other.
+  if (!error && *exit.code == 1) error = find_traceback(last_lines(node_file(name + ".log"), 200, rank.log_begin));
   if (!error) return;
   exit.error_class = error->error_class;
   exit.error_message = error->message;
@@ -473,9 +486,9 @@ void NodeAgent::finish() {
     // A closed connection stays in the kernel's table for a while.
     watch_meeting();
     if (!met_)
-      note(std::nullopt, "no rank was seen to listen at " + job_.main_address + ':' + std::to_string(port_.port) +
-                             " or to connect to it: these were " + std::to_string(ranks_.size()) +
-                             " independent processes, and none knew of the others");
+      note(std::nullopt, "nobody was seen to use " + job_.main_address + ':' + std::to_string(port_.port) +
+                             " (MASTER_ADDR, MASTER_PORT): unless the ranks meet in another way, these were " +
+                             std::to_string(ranks_.size()) + " independent processes");
   }
   messages::Done done;
   const auto name = [&done](const std::vector<ProcessEntry>& left) {

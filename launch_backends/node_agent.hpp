@@ -58,6 +58,7 @@ class NodeAgent {
     std::int64_t events_end = 0;
     bool told = false;  // its end was passed on, after all that it said
     bool malformed_named = false;
+    std::int64_t log_begin = 0;    // bytes of its log that earlier attempts wrote
     std::int64_t heard_bytes = 0;  // of its files, when the last were seen
     std::optional<std::int64_t> step{};
     ProcessSample sample{};  // when a silence was long enough

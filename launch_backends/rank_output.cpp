@@ -184,11 +184,11 @@ std::optional<Event> read_event_line(std::string_view line, double now) {
   return event;
 }
 
-std::vector<std::string> last_lines(const std::string& path, std::size_t count) {
+std::vector<std::string> last_lines(const std::string& path, std::size_t count, std::int64_t begin) {
   const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file) return {};
   const std::int64_t size = size_of(file.get());
-  const std::int64_t from = std::max<std::int64_t>(size - (64 << 10), 0);
+  const std::int64_t from = std::max<std::int64_t>(size - (64 << 10), begin);
   const std::string bytes = read_at(file.get(), from, 64 << 10);
   std::deque<std::string> lines;
   const auto keep = [&](std::string_view line) {
@@ -198,7 +198,7 @@ std::vector<std::string> last_lines(const std::string& path, std::size_t count) 
   LineCutter cutter;
   std::string_view text = bytes;
   // The first line is most often half of one.
-  if (from > 0) text.remove_prefix(std::min(text.find('\n') + 1, text.size()));
+  if (from > begin) text.remove_prefix(std::min(text.find('\n') + 1, text.size()));
   cutter.feed(text, keep);
   cutter.finish(keep);
   return {lines.begin(), lines.end()};

@@ -90,6 +90,6 @@ class EventTail {
 std::optional<Event> read_event_line(std::string_view line, double now);
 
 // The last lines of a file, at most `count`, oldest first; from its last 64 KiB.
-std::vector<std::string> last_lines(const std::string& path, std::size_t count);
+std::vector<std::string> last_lines(const std::string& path, std::size_t count, std::int64_t begin = 0);
 
 }  // namespace fabric

@@ -37,8 +37,8 @@ RestartPolicy::Verdict RestartPolicy::judge(const Outcome& outcome, const std::o
   if (restarts_ == rules_.max)
     return {false, 0, "it was started again " + std::to_string(restarts_) + (restarts_ == 1 ? " time" : " times") + " already"};
   ++restarts_;
-  const double wait =
-      std::min(rules_.backoff.seconds * std::exp2(static_cast<double>(std::max<std::int64_t>(fruitless_ - 1, 0))), longest_wait);
+  const double wait = std::min(rules_.backoff.seconds * std::exp2(static_cast<double>(std::max<std::int64_t>(fruitless_ - 1, 0))),
+                               std::max(longest_wait, rules_.backoff.seconds));
   return {true, wait, outcome.message};
 }
 

@@ -172,8 +172,37 @@ bool RunDirectory::lock() {
     }
     disk_fails(errno, "cannot lock " + path);
   }
+  const std::string own = std::to_string(getpid()) + '\n';
+  if (ftruncate(file.get(), 0) != 0 || pwrite(file.get(), own.data(), own.size(), 0) < 0) disk_fails(errno, "cannot write " + path);
   lock_fd_ = file.release();
   return true;
+}
+
+void RunDirectory::take_over_lock() const {
+  const std::string own = std::to_string(getpid()) + '\n';
+  if (lock_fd_ < 0 || ftruncate(lock_fd_, 0) != 0 || pwrite(lock_fd_, own.data(), own.size(), 0) < 0)
+    disk_fails(errno, "cannot write " + path_ + "/lock");
+}
+
+std::int64_t RunDirectory::holder() const {
+  std::ifstream in(path_ + "/lock");
+  std::int64_t pid = 0;
+  return in >> pid ? pid : 0;
+}
+
+std::optional<std::string> RunDirectory::told_checkpoint() const {
+  std::ifstream in(path_ + "/events.jsonl");
+  std::optional<std::string> last;
+  for (std::string line; std::getline(in, line);) {
+    if (line.find("\"checkpoint\"") == std::string::npos) continue;
+    const std::optional<Value> event = read_json(line);
+    const Value* kind = event && event->is_object() ? event->find("kind") : nullptr;
+    const Value* detail = kind && *kind == Value("checkpoint") ? event->find("detail") : nullptr;
+    const Value* path = detail && detail->is_object() ? detail->find("path") : nullptr;
+    std::error_code error;
+    if (path && path->is_string() && fs::exists(path->as_string(), error)) last = path->as_string();
+  }
+  return last;
 }
 
 bool RunDirectory::is_alive() const {
@@ -203,7 +232,8 @@ std::vector<RunSummary> list_runs(const std::string& runs) {
     std::error_code inner;
     for (fs::directory_iterator entry(name->path(), inner), last; !inner && entry != last; entry.increment(inner)) {
       std::error_code none;
-      if (entry->is_symlink(none) || !fs::exists(entry->path() / "plan.json", none)) continue;
+      const fs::path path = entry->path();
+      if (entry->is_symlink(none) || !fs::exists(path / "plan.json", none) || !fs::exists(path / "lock", none)) continue;
       all.push_back(summary_of(RunDirectory::open(entry->path().string())));
     }
   }

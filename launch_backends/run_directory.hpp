@@ -59,9 +59,14 @@ class RunDirectory {
   // Whether a process conducts the run now.
   bool is_alive() const;
 
+  // The process that conducts it, as it says itself; 0 if that is not known.
+  std::int64_t holder() const;
+
   // Marks the run as living until this object (or its process) ends; a kernel lock, so a killed controller leaves none behind.
   // False if another process holds it.
   bool lock();
+  // After a fork: the lock is held by this process from now on.
+  void take_over_lock() const;
 
   std::string plan_text() const;
   // Throws std::runtime_error where it cannot be read.
@@ -70,6 +75,9 @@ class RunDirectory {
   RunStatus status_by_events() const;
   void write_status(const RunStatus& status) const;
   void append_event(const Event& event) const;
+
+  // The path of the last event `checkpoint` whose file is there, of a program that keeps its own.
+  std::optional<std::string> told_checkpoint() const;
 
   // The newest checkpoint that verifies, newest first by step; those passed over are named.
   std::optional<std::string> newest_checkpoint(std::vector<SkippedCheckpoint>& skipped) const;

@@ -25,7 +25,7 @@ void RunRecord::open(Event started) {
   started.time = now_seconds();
   status.state = "starting";
   status.controller_pid = getpid();
-  status.started = started.time;
+  if (status.started == 0) status.started = started.time;  // of the first attempt, where several follow each other
   run_.write_status(status);
   run_.append_event(started);
   observer_.on_event(started);

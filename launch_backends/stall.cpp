@@ -78,7 +78,8 @@ std::optional<Suspect> find_suspect(const std::vector<RankActivity>& ranks, Acce
   return std::nullopt;
 }
 
-std::string stall_message(double silent_seconds, const std::vector<RankActivity>& ranks, Accelerator accelerator) {
+std::string stall_message(double silent_seconds, const std::vector<RankActivity>& ranks, const std::vector<std::int64_t>& ended,
+                          Accelerator accelerator) {
   std::string text = "no rank has said anything for " + Duration{std::round(silent_seconds)}.str() + ": ";
   const std::optional<Suspect> suspect = find_suspect(ranks, accelerator);
   const std::string pid = std::to_string(suspect ? suspect->pid : ranks.empty() ? 0 : ranks.front().pid);

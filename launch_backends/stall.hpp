@@ -40,6 +40,8 @@ struct Suspect {
 std::optional<Suspect> find_suspect(const std::vector<RankActivity>& ranks, Accelerator accelerator);
 
 // One sentence and the commands that show where it stands.
-std::string stall_message(double silent_seconds, const std::vector<RankActivity>& ranks, Accelerator accelerator);
+// ended: ranks that are over already, with what the others may wait for in vain.
+std::string stall_message(double silent_seconds, const std::vector<RankActivity>& ranks, const std::vector<std::int64_t>& ended,
+                          Accelerator accelerator);
 
 }  // namespace fabric

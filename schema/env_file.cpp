@@ -20,7 +20,9 @@ std::string_view trimmed(std::string_view text) {
 
 class EnvFileReader {
  public:
-  explicit EnvFileReader(std::string_view text) : text_(text) {}
+  explicit EnvFileReader(std::string_view text) : text_(text) {
+    if (text_.starts_with("\xef\xbb\xbf")) at_ = 3;  // a byte order mark, as some editors write
+  }
 
   EnvFile run() {
     while (at_ < text_.size()) line();
@@ -72,7 +74,10 @@ class EnvFileReader {
       }
     }
     const std::size_t line_end = std::min(text_.find('\n', begin), text_.size());
-    if (i >= text_.size()) return mistake(begin, line_end, "the quote is never closed", std::string("close it with ") + quote);
+    if (i >= text_.size()) {
+      at_ = text_.size();  // what follows may be its value
+      return mistake(begin, line_end, "the quote is never closed", std::string("close it with ") + quote);
+    }
     if (value.find('\0') != std::string::npos) return mistake(begin, line_end, "a variable cannot hold a NUL byte", "remove it");
     const std::size_t end = std::min(text_.find('\n', i), text_.size());
     std::string_view rest = trimmed(text_.substr(i + 1, end - i - 1));
@@ -93,6 +98,30 @@ class EnvFileReader {
 };
 
 }  // namespace
+
+std::string masked_env_file(std::string_view text) {
+  std::string masked(text);
+  bool open = false;  // inside a quote that goes over lines
+  for (std::size_t at = 0; at < masked.size();) {
+    const std::size_t end = std::min(masked.find('\n', at), masked.size());
+    const std::string_view line = text.substr(at, end - at);
+    const std::size_t equals = line.find('=');
+    std::string_view name = trimmed(line.substr(0, equals));
+    if (name.starts_with("export ")) name = trimmed(name.substr(7));
+    const bool comment = !open && trimmed(line).starts_with('#');
+    const bool named = !open && equals != std::string_view::npos && (comment || is_name(name));
+    const std::size_t shown = named ? equals + 1 : comment ? line.size() : 0;
+    for (std::size_t i = at + shown; i < end; ++i) masked[i] = '*';
+    if (named && !comment) {
+      const std::string_view value = trimmed(line.substr(equals + 1));
+      open = !value.empty() && (value.front() == '"' || value.front() == '\'') && value.find(value.front(), 1) == std::string_view::npos;
+    } else if (open) {
+      open = line.find_first_of("\"'") == std::string_view::npos;
+    }
+    at = end + 1;
+  }
+  return masked;
+}
 
 EnvFile read_env_file(std::string_view text) { return EnvFileReader(text).run(); }
 

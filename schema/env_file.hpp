@@ -27,4 +27,7 @@ struct EnvFile {
 // A bare value ends at ` #` and loses the blanks around it.
 EnvFile read_env_file(std::string_view text);
 
+// The text as it may be shown: of the same length, with names in it and all that may be a value as stars.
+std::string masked_env_file(std::string_view text);
+
 }  // namespace fabric

@@ -18,12 +18,12 @@ constexpr Example cancel_examples[] = {
     {"fabric cancel train", "stop the last run of that name in order: ranks save and leave"},
 };
 
-void signal_controller(const RunDirectory& run) {
-  const RunStatus status = run.status();
-  const auto pid = static_cast<pid_t>(status.controller_pid);
-  const std::optional<ProcessEntry> entry = process_entry(pid);
-  if (!entry || entry->ended || !entry->name.starts_with("fabric")) return;
-  kill(pid, SIGTERM);
+// The process that holds the run's lock has written its number into it. False if it cannot be reached, as in the moment in which one
+// takes the lock.
+bool signal_controller(const RunDirectory& run) {
+  const pid_t pid = run.holder();
+  const std::optional<ProcessEntry> entry = pid > 0 ? process_entry(pid) : std::nullopt;
+  return entry && !entry->ended && kill(pid, SIGTERM) == 0;
 }
 
 int run_cancel(const Invocation& invocation) {
@@ -34,7 +34,7 @@ int run_cancel(const Invocation& invocation) {
     out.write(sanitised(run.id()) + " has ended already\n");
     return exit_with(ExitCode::success);
   }
-  signal_controller(run);
+  while (!signal_controller(run) && run.is_alive()) poll(nullptr, 0, 20);
   if (arguments.has("now")) {
     poll(nullptr, 0, 200);
     signal_controller(run);

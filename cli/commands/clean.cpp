@@ -1,3 +1,5 @@
+#include <sys/stat.h>
+
 #include <filesystem>
 
 #include "cli/commands/commands.hpp"
@@ -36,6 +38,17 @@ void mend_latest(const fs::path& folder) {
   else fs::create_symlink(newest, latest, error);
 }
 
+// When a run that says no end last wrote anything; 0 if that is not known.
+double last_written(const std::string& run) {
+  double last = 0;
+  std::error_code error;
+  for (fs::recursive_directory_iterator file(run, error), end; !error && file != end; file.increment(error)) {
+    struct stat status {};
+    if (stat(file->path().c_str(), &status) == 0) last = std::max(last, static_cast<double>(status.st_mtim.tv_sec));
+  }
+  return last;
+}
+
 int run_clean(const Invocation& invocation) {
   const Arguments& arguments = invocation.arguments;
   const std::optional<std::string> written = arguments.value("older-than");
@@ -46,8 +59,11 @@ int run_clean(const Invocation& invocation) {
   std::size_t removed = 0;
   for (const RunSummary& summary : list_runs(arguments.value("runs").value_or("runs"))) {
     const RunStatus& status = summary.status;
-    const double ended = status.ended.value_or(status.started);
-    if (now_seconds() - ended < age->seconds) continue;
+    const double ended = status.ended.value_or(last_written(summary.path));
+    // Of one that does not say when it was, nobody knows how old it is.
+    if (ended == 0 || now_seconds() - ended < age->seconds) continue;
+    std::error_code error;
+    if (!fs::exists(fs::path(summary.path) / "plan.json", error)) continue;  // another clean has it
     RunDirectory run = RunDirectory::open(summary.path);
     // Held until it is gone, so that nobody resumes it meanwhile.
     if (!run.lock()) continue;

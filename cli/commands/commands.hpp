@@ -13,6 +13,7 @@ extern const Command status_command;
 extern const Command logs_command;
 extern const Command cancel_command;
 extern const Command clean_command;
+extern const Command env_command;
 extern const Command resume_command;
 extern const Command validate_command;
 extern const Command explain_command;

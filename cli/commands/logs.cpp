@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -20,6 +21,8 @@ namespace fabric {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::size_t largest_piece = 1 << 16;
 
 constexpr Option logs_options[] = {
     {"-f,--follow", "", "Go on while the run lives."},
@@ -95,7 +98,7 @@ class LogReader {
     }
   }
 
-  void read_all() {
+  void read_all(bool follows) {
     find_logs();
     for (RankLog& log : logs_) {
       std::deque<std::string> kept;
@@ -105,8 +108,13 @@ class LogReader {
         kept.emplace_back(line);
         if (kept.size() > *tail_) kept.pop_front();
       };
-      while (read_some(log, keep)) {}
-      log.cutter.finish(keep);
+      // A rank may write faster than this reads: what is there now is enough.
+      struct stat status {};
+      for (off_t left = log.file && fstat(log.file.get(), &status) == 0 ? status.st_size : 0; left > 0;
+           left -= static_cast<off_t>(largest_piece))
+        if (!read_some(log, keep)) break;
+      // Half a line has its other half to come.
+      if (!follows) log.cutter.finish(keep);
       for (const std::string& line : kept) print(log, line);
     }
     tail_.reset();
@@ -116,10 +124,13 @@ class LogReader {
     for (bool last = false;;) {
       find_logs();
       bool more = false;
-      for (RankLog& log : logs_)
-        more |= read_some(log, [&](std::string_view line) {
+      for (RankLog& log : logs_) {
+        const auto show = [&](std::string_view line) {
           if (wanted(line)) print(log, line);
-        });
+        };
+        more |= read_some(log, show);
+        if (last && !more) log.cutter.finish(show);
+      }
       if (more) continue;
       if (last) return;
       last = !run_.is_alive();
@@ -145,7 +156,7 @@ class LogReader {
 
   template <class Line>
   bool read_some(RankLog& log, Line&& line) {
-    char buffer[1 << 16];
+    char buffer[largest_piece];
     const ssize_t n = log.file ? read(log.file.get(), buffer, sizeof buffer) : 0;
     if (n <= 0) return false;
     log.cutter.feed({buffer, static_cast<std::size_t>(n)}, line);
@@ -170,7 +181,7 @@ class LogReader {
 int run_logs(const Invocation& invocation) {
   const RunDirectory run = find_run(*invocation.arguments.operand, invocation.arguments.value("runs").value_or("runs"));
   LogReader reader(invocation, run);
-  reader.read_all();
+  reader.read_all(invocation.arguments.has("follow"));
   if (invocation.arguments.has("follow")) reader.follow();
   return exit_with(ExitCode::success);
 }

@@ -65,6 +65,7 @@ int run_resume(const Invocation& invocation) {
   start.attempt = status.attempt + 1;
   std::vector<SkippedCheckpoint> skipped;
   start.resume_path = run->newest_checkpoint(skipped);
+  if (!start.resume_path) start.resume_path = run->told_checkpoint();
   for (const SkippedCheckpoint& s : skipped) start.remarks.push_back("skipped " + shown_path(s.path) + ": " + s.why);
   start.remarks.push_back(start.resume_path ? "resumes from " + shown_path(*start.resume_path)
                                             : "no checkpoint: starts from the beginning");

@@ -4,7 +4,9 @@
 #include "cli/command_line_job.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/planning.hpp"
+#include "cli/saved_plan.hpp"
 #include "cli/show_plan.hpp"
+#include "schema/json.hpp"
 
 namespace fabric {
 namespace {
@@ -22,12 +24,12 @@ int run_run(const Invocation& written) {
   invocation.arguments.options["format"] = {read.format};
   const Console& console = invocation.console;
   const std::string text = job_as_yaml(read.job);
+  for (const std::string& remark : read.remarks)
+    console.err.write(console.err.paint(Style::warning, "note") + ": " + sanitised(remark) + '\n');
   if (read.print_job) {
     console.out.write(text);
     return exit_with(ExitCode::success);
   }
-  for (const std::string& remark : read.remarks)
-    console.err.write(console.err.paint(Style::warning, "note") + ": " + sanitised(remark) + '\n');
   Request request;
   request.job = (std::filesystem::current_path() / "fabric-run.yaml").string();
   request.text = text;
@@ -35,7 +37,8 @@ int run_run(const Invocation& written) {
   if (!read.plan_only) return start_run(invocation, planning, read.runs);
   report(invocation, planning.compilation);
   if (!planning.good()) return exit_with(planning.failure());
-  console.out.write(show_plan(*planning.compilation.plan, std::nullopt, console.out));
+  const Plan& plan = *planning.compilation.plan;
+  console.out.write(read.format == "json" ? pretty_json(plan_document(plan)) + '\n' : show_plan(plan, std::nullopt, console.out));
   return exit_with(ExitCode::success);
 }
 

@@ -1,5 +1,6 @@
 #include <sys/stat.h>
 
+#include <fstream>
 #include <map>
 
 #include <fmt/core.h>
@@ -50,7 +51,7 @@ std::optional<std::int64_t> integer_in(const Value& detail, const char* name) {
 
 void take_event(const Event& event, RunState& run) {
   const Value& d = event.detail;
-  if (event.kind == "run_started") run = {};
+  if (event.kind == "run_started") run.ranks.clear();
   if (event.kind == "checkpoint")
     if (const Value* path = d.find("path"); path && path->is_string()) run.checkpoint = path->as_string();
   if (!event.rank) return;
@@ -70,15 +71,11 @@ void take_event(const Event& event, RunState& run) {
 
 RunState state_of(const RunDirectory& run) {
   RunState state;
-  const ReadFile file = read_file(run.path() + "/events.jsonl");
-  const std::string text = file.text.value_or("");
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    if (const std::optional<Value> value = read_json(std::string_view(text).substr(at, end - at))) try {
+  std::ifstream in(run.path() + "/events.jsonl");
+  for (std::string line; std::getline(in, line);)
+    if (const std::optional<Value> value = read_json(line)) try {
         take_event(from_value<Event>(*value), state);
       } catch (const BindingError&) {}
-    at = end + 1;
-  }
   for (auto& [number, rank] : state.ranks)
     rank.heard =
         std::max(rank.heard, written_at(run.path() + "/nodes/" + std::to_string(rank.node) + "/rank-" + std::to_string(number) + ".log"));
@@ -111,12 +108,14 @@ int run_status(const Invocation& invocation) {
   const RunDirectory run = find_run(*invocation.arguments.operand, invocation.arguments.value("runs").value_or("runs"));
   const RunSummary summary = summary_of(run);
   const RunStatus& status = summary.status;
-  const RunState state = state_of(run);
+  RunState state = state_of(run);
+  const bool over = status.ended.has_value() || status.state == "lost";
+  for (auto& [number, rank] : state.ranks)
+    if (over && rank.state == "running") rank.state = "gone";
   if (invocation.arguments.value("format") == "json") {
     out.write(pretty_json(document_of(summary, state)) + '\n');
     return exit_with(ExitCode::success);
   }
-  const bool over = status.ended.has_value() || status.state == "lost";
   std::vector<std::vector<std::string>> rows;
   const auto row = [&](std::string_view what, std::string text) { rows.push_back({out.paint(Style::faint, what), std::move(text)}); };
   row("state", sanitised(status.state) + (status.message.empty() ? "" : ": " + sanitised(status.message)));

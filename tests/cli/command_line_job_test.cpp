@@ -56,6 +56,10 @@ const Row rows[] = {
      R"({"devices":1,"strategy":"ddp","num_nodes":1,"precision":"bf16-mixed","program":{"script":"train.py","args":["--devices","9"],"contract":"fabric-cli"}})"},
     {"model train.py --devices 0,1 --main-address=1.2.3.4 --main_port 1234",
      R"({"devices":"0,1","main_address":"1.2.3.4","main_port":1234,"program":{"script":"train.py","contract":"fabric-cli"}})"},
+    {"model train.py -t 5 --role x --name y --format csv -m --env z",
+     R"({"devices":1,"program":{"script":"train.py","args":["-t","5","--role","x","--name","y","--format","csv","-m","--env","z"],"contract":"fabric-cli"}})"},
+    {"--nnodes=1 --node_rank=0 --nproc_per_node=2 --master_addr=localhost --use-env train.py",
+     R"({"devices":2,"num_nodes":1,"main_address":"localhost","program":{"script":"train.py"}})"},
     {"model train.py --devices -1", R"({"devices":-1,"program":{"script":"train.py","contract":"fabric-cli"}})"},
     {"model train.py --devices 2,", R"({"devices":"2,","program":{"script":"train.py","contract":"fabric-cli"}})"},
 };
@@ -81,8 +85,9 @@ BOOST_DATA_TEST_CASE(stand_for, rows, row) {
 }
 
 BOOST_AUTO_TEST_CASE(words_that_yaml_would_read_otherwise_are_quoted) {
-  for (const std::string word : {"yes", "No", "null", "~",  "1e3", "0x1f", "12:30", "a: b", "a #b", "- x",  "",   " x",   "{a}",
-                                 "[a]", "*a", "&a",   "!a", "%a",  "@a",   "`a",    "'",    "\"",   "a\nb", "\t", "true", "3"}) {
+  for (const std::string word : {"yes",  "No",  "null", "~",  "1e3",  "0x1f",     "12:30",        "a: b",         "a #b",    "- x", "",
+                                 " x",   "{a}", "[a]",  "*a", "&a",   "!a",       "%a",           "@a",           "`a",      "'",   "\"",
+                                 "a\nb", "\t",  "true", "3",  "\x7f", "\xc2\x85", "\xe2\x80\xa8", "\xef\xbb\xbf", "\xc3\xa9"}) {
     Value job = Value::object();
     job.set("args", Value(Value::Array{Value(word)}));
     Sources sources;

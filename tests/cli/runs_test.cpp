@@ -82,13 +82,33 @@ BOOST_AUTO_TEST_CASE(a_run_that_is_killed_is_listed_as_lost) {
   BOOST_TEST(wait_until([&] { return contains(run_fabric({"status", "killed"}, folder.path()).out, "the controller was lost"); }));
 }
 
+// What it prints makes a shell into the rank.
+BOOST_AUTO_TEST_CASE(a_rank_can_be_started_by_hand) {
+  const Folder folder;
+  folder.write(
+      "job.yaml",
+      "fabric: 1\nname: hand\naccelerator: cpu\ndevices: 2\nenv: {TEXT: \"it's a $HOME\"}\nprogram: [sh, -c, 'env | grep -E \"^(RANK|MASTER_|WORLD|TEXT|FABRIC_RUN_ID)\" | sort >seen-$RANK']\n");
+  BOOST_TEST(run_fabric({"apply", "job.yaml"}, folder.path()).exit_code == 0);
+  const ProgramRun printed = run_fabric({"env", "hand", "--rank", "1"}, folder.path());
+  BOOST_TEST(printed.exit_code == 0, printed.err);
+  folder.write("env.sh", printed.out);
+  const std::string line = "cd / && RANK=7 LT_DEVICES=3 sh -c '. " + (folder.path() / "env.sh").string() +
+                           " && env | grep -E \"^(RANK|MASTER_|WORLD|TEXT|FABRIC_RUN_ID)\" | sort >by-hand'";
+  BOOST_TEST(std::system(line.c_str()) == 0);
+  BOOST_TEST(folder.read("by-hand") == folder.read("seen-1"));
+  BOOST_TEST(contains(folder.read("by-hand"), "TEXT=it's a $HOME\n"));
+  BOOST_TEST(run_fabric({"env", "hand", "--rank", "2"}, folder.path()).exit_code == 3);
+  BOOST_TEST(run_fabric({"env", "hand", "--rank", "x"}, folder.path()).exit_code == 3);
+}
+
 BOOST_AUTO_TEST_CASE(logs_are_filtered_and_followed) {
   const Folder folder;
   folder.write(
       "job.yaml",
-      job_that("lines",
-               "for i in 1 2 3 4 5 6 7 8 9 10 11; do echo $RANK line $i; done; while test ! -e go; do sleep 0.02; done; echo $RANK last",
-               12));
+      job_that(
+          "lines",
+          "for i in 1 2 3 4 5 6 7 8 9 10 11; do echo $RANK line $i; done; printf half; while test ! -e go; do sleep 0.02; done; echo; echo $RANK last; printf end",
+          12));
   BOOST_TEST(run_fabric({"apply", "-d", "job.yaml"}, folder.path()).exit_code == 0);
   BOOST_TEST(wait_until([&] { return contains(run_fabric({"logs", "lines", "--rank", "11"}, folder.path()).out, "line 11\n"); }));
   BOOST_TEST(run_fabric({"logs", "lines", "--rank", "0,10-11", "--grep", "line (3|11)$", "--tail", "1"}, folder.path()).out ==
@@ -98,7 +118,7 @@ BOOST_AUTO_TEST_CASE(logs_are_filtered_and_followed) {
                            " && " FABRIC_BINARY_DIR "/bin/fabric logs lines -f --rank 3 --tail 1 >followed & cd " + folder.path().string() +
                            " && sleep 0.3 && touch go; wait";
   BOOST_TEST(std::system(line.c_str()) == 0);
-  BOOST_TEST(folder.read("followed") == "[0:3] 3 line 11\n[0:3] 3 last\n");
+  BOOST_TEST(folder.read("followed") == "[0:3] 3 line 11\n[0:3] half\n[0:3] 3 last\n[0:3] end\n");
   for (const std::vector<std::string>& wrong :
        {std::vector<std::string>{"--rank", "x"}, {"--rank", "3-1"}, {"--grep", "("}, {"--tail", "-1"}}) {
     std::vector<std::string> words = {"logs", "lines"};
@@ -130,6 +150,11 @@ BOOST_AUTO_TEST_CASE(old_runs_are_removed_and_latest_is_mended) {
   folder.write("runs/many/latest/status.json", status);
   BOOST_TEST(run_fabric({"clean", "--older-than", "0s"}, folder.path()).exit_code == 0);
   BOOST_TEST(!fs::exists(folder.path() / "runs/many"));
+  // What only looks like a run is nobody's to remove.
+  fs::create_directories(folder.path() / "runs/plans/resnet");
+  folder.write("runs/plans/resnet/plan.json", "{}");
+  BOOST_TEST(run_fabric({"clean", "--older-than", "0s"}, folder.path()).exit_code == 0);
+  BOOST_TEST(fs::exists(folder.path() / "runs/plans/resnet/plan.json"));
   BOOST_TEST(run_fabric({"clean"}, folder.path()).exit_code == 3);
   BOOST_TEST(run_fabric({"clean", "--older-than", "soon"}, folder.path()).exit_code == 3);
 }

@@ -52,6 +52,26 @@ BOOST_AUTO_TEST_CASE(the_exception_of_the_culprit_is_named) {
   BOOST_TEST(contains(run.err, "| ValueError: no such layer"), run.err);
 }
 
+// What an earlier attempt printed explains nothing of a later one, and its half line stays its own.
+BOOST_AUTO_TEST_CASE(each_attempt_is_explained_by_what_it_printed_itself) {
+  const Folder folder;
+  folder.write("train.py",
+               "import os, sys\n"
+               "if os.environ['FABRIC_ATTEMPT'] == '0': raise ValueError('first')\n"
+               "print('second attempt'); sys.stdout.write('half'); sys.exit(7)\n");
+  folder.write(
+      "job.yaml",
+      "fabric: 1\nname: again\naccelerator: cpu\ndevices: 1\nrestart: {max: 2, backoff: 10ms, on: [{log: first, then: restart}, {then: stop}]}\nprogram: [train.py]\n");
+  ProgramRun run = run_fabric({"apply", "job.yaml"}, folder.path());
+  BOOST_TEST(run.exit_code == 7);
+  BOOST_TEST(contains(run.err, "error: rank 0 exited with code 7; no new start: a rule of `restart.on` says stop"), run.err);
+  BOOST_TEST(!contains(run.err, "ValueError"), run.err);
+  BOOST_TEST(contains(run.out, "restarting: rank 0 exited with code 1: ValueError: first"), run.out);
+  run = run_fabric({"resume", "runs/again/latest", "--format", "json"}, folder.path());
+  BOOST_TEST(contains(folder.read("runs/again/latest/nodes/0/rank-0.log"), "half\nsecond attempt\nhalf"));
+  BOOST_TEST((*read_json(run.out)->find("attempt") == Value(2)), run.out);
+}
+
 BOOST_AUTO_TEST_CASE(the_error_file_of_torch_is_read) {
   const Folder folder;
   folder.write(

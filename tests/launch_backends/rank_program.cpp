@@ -75,10 +75,16 @@ void act(const std::string& action) {
   else if (verb == "doze")
     for (;;) usleep(100'000'000);
   else if (verb == "spin")
-    for (volatile std::uint64_t i = 0;; i = i + 1) {}
+    for (volatile std::uint64_t i = 0;;) {
+      const std::uint64_t next = i + 1;
+      i = next;
+    }
   else if (verb == "fail-before" && std::stoi(variable("FABRIC_ATTEMPT")) < std::stoi(rest)) _exit(3);
   else if (verb == "fail-before") return;
   else if (verb == "checkpoint") event("{\"kind\":\"checkpoint\",\"path\":\"/ckpt/" + variable("FABRIC_ATTEMPT") + "\"}");
+  else if (verb == "checkpoint-at" && variable("FABRIC_ATTEMPT") == rest)
+    event("{\"kind\":\"checkpoint\",\"path\":\"/ckpt/" + rest + "\"}");
+  else if (verb == "checkpoint-at") return;
   else if (verb == "garbage") event("this is no event");
   else if (verb == "forge") event("{\"kind\":\"rank_exited\",\"exit_code\":0}");
   else if (verb == "communication") event("{\"kind\":\"error\",\"class\":\"communication\",\"message\":\"connection closed by peer\"}");

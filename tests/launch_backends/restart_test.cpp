@@ -126,6 +126,29 @@ BOOST_AUTO_TEST_CASE(the_checkpoint_of_a_program_is_where_it_goes_on) {
   BOOST_TEST(finished.lines == expected, boost::test_tools::per_element());
 }
 
+BOOST_AUTO_TEST_CASE(an_attempt_that_tells_no_checkpoint_takes_none_away) {
+  RunUnderTest run({"env:FABRIC_RESUME_FROM,checkpoint-at:0,fail-before:3,exit:0"});
+  let_restart(run, 5);
+  run.plan.job.restart.no_progress = 10;
+  const FinishedRun finished = run.run();
+  const std::vector<std::string> expected = {"0: FABRIC_RESUME_FROM=", "0: FABRIC_RESUME_FROM=/ckpt/0", "0: FABRIC_RESUME_FROM=/ckpt/0",
+                                             "0: FABRIC_RESUME_FROM=/ckpt/0"};
+  BOOST_TEST(finished.lines == expected, boost::test_tools::per_element());
+}
+
+// Whoever asks for the end while a failure is being cleared up does not want another start.
+BOOST_AUTO_TEST_CASE(ctrl_c_while_a_failed_attempt_ends_forbids_a_new_start) {
+  RunUnderTest run({"deaf,ready,sleep", "await-ready:0,exit:3"});
+  let_restart(run, 3);
+  run.start();
+  BOOST_TEST(wait_until([&] { return !of_kind(run.events(), "stopping").empty(); }));
+  kill(run.controller(), SIGINT);
+  const FinishedRun finished = run.finish();
+  BOOST_TEST(finished.outcome->exit_code == 3);
+  BOOST_TEST(finished.outcome->message == "rank 1 exited with code 3; no new start: SIGINT");
+  BOOST_TEST(of_kind(run.events(), "restarting").empty());
+}
+
 BOOST_AUTO_TEST_CASE(it_ends_with_the_code_of_the_culprit_and_says_why_it_ends) {
   RunUnderTest run({"event:step,exit:3", "sleep"});
   let_restart(run, 50);

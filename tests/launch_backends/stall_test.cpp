@@ -54,9 +54,14 @@ BOOST_DATA_TEST_CASE(the_odd_one_is_named, stall_cases, c) {
   const std::optional<Suspect> suspect = find_suspect(c.ranks, c.accelerator);
   BOOST_TEST_REQUIRE(suspect.has_value() == !c.says.empty());
   if (suspect) BOOST_TEST((std::to_string(suspect->rank) + ' ' + suspect->why).starts_with(c.says), suspect->why);
-  const std::string message = stall_message(600, c.ranks, c.accelerator);
+  const std::string message = stall_message(600, c.ranks, {}, c.accelerator);
   BOOST_TEST(message.starts_with("no rank has said anything for 10m: "), message);
   BOOST_TEST(message.find("py-spy dump --pid") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_rank_that_has_ended_is_named) {
+  const std::string message = stall_message(600, {doing(0, 'S', 0)}, {1}, Accelerator::cpu);
+  BOOST_TEST(message.starts_with("no rank has said anything for 10m: rank 1 has ended well already, and rank 0 "), message);
 }
 
 BOOST_AUTO_TEST_CASE(a_process_is_sampled) {

@@ -51,7 +51,7 @@ const Row rows[] = {
     {"1A=2\nB=3", "B=3!1A=2"},
     {"A-B=1", "!A-B=1"},
     {"=1", "!=1"},
-    {"A='open\nB=2", "B=2!'open"},
+    {"A='open\nB=2", "!'open"},
     {"A='x' y\nB=2", "B=2! y"},
     {std::string("A=a\0b", 5), std::string("!A=a\0b", 6)},
 };
@@ -61,5 +61,12 @@ const Row rows[] = {
 BOOST_AUTO_TEST_SUITE(env_file)
 
 BOOST_DATA_TEST_CASE(says, rows, row) { BOOST_TEST(found_in(row.text) == row.found); }
+
+BOOST_AUTO_TEST_CASE(what_may_be_a_value_is_masked) {
+  BOOST_TEST(masked_env_file("# a=b\nTOKEN=s3cret\nrest of a value\nX=\n") == "# a=*\nTOKEN=******\n***************\nX=\n");
+  // A line of a key may look like a name with a value.
+  BOOST_TEST(masked_env_file("KEY=\"open\nc2Vj/cm=\nabc=\n") == "KEY=*****\n********\n****\n");
+  BOOST_TEST(found_in("\xef\xbb\xbfONE=1") == "ONE=1");
+}
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,104 @@
+#include <filesystem>
+
+#include "cli/commands/commands.hpp"
+#include "cli/find_run.hpp"
+#include "cli/outside.hpp"
+#include "cli/planning.hpp"
+#include "cli/show_plan.hpp"
+#include "launch_backends/bind_ranks.hpp"
+#include "schema/json.hpp"
+
+namespace fabric {
+namespace {
+
+constexpr Option env_options[] = {
+    {"--rank", "N", "The rank whose variables these are; 0 by default."},
+    runs_option,
+};
+
+constexpr Example env_examples[] = {
+    {"eval \"$(fabric env train --rank 1)\"; gdb --args python3 train.py", "a rank by hand, in this shell"},
+};
+
+std::int64_t rank_of(const Arguments& arguments) {
+  const std::string text = arguments.value("rank").value_or("0");
+  const std::optional<Value> number = read_json(text);
+  if (!number || !number->is_integer() || number->as_integer() < 0)
+    throw UsageError("`--rank " + text + "` is no rank", "write for example --rank 1");
+  return number->as_integer();
+}
+
+// What was bound when the last attempt started.
+void take_bound(const RunDirectory& run, RankPlace& place) {
+  const std::string text = read_file(run.path() + "/events.jsonl").text.value_or("");
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    const std::optional<Value> event = read_json(std::string_view(text).substr(at, end - at));
+    at = end + 1;
+    const Value* kind = event ? event->find("kind") : nullptr;
+    const Value* detail = event ? event->find("detail") : nullptr;
+    if (!kind || *kind != Value("bound") || !detail) continue;
+    if (const Value* v = detail->find("main_address"); v && v->is_string()) place.main_address = v->as_string();
+    if (const Value* v = detail->find("main_port"); v && v->is_integer()) place.main_port = v->as_integer();
+    if (const Value* v = detail->find("attempt"); v && v->is_integer()) place.attempt = v->as_integer();
+    if (const Value* v = detail->find("resume_path"); v && v->is_string()) place.resume_path = v->as_string();
+    place.devices.clear();
+    if (const Value* v = detail->find("device_ids"); v && v->is_array())
+      for (const Value& id : v->as_array())
+        if (id.is_integer()) place.devices.push_back(std::to_string(id.as_integer()));
+  }
+}
+
+int run_env(const Invocation& invocation) {
+  const RunDirectory run = find_run(*invocation.arguments.operand, invocation.arguments.value("runs").value_or("runs"));
+  const std::int64_t rank = rank_of(invocation.arguments);
+  const std::optional<Value> document = read_json(run.plan_text());
+  const Value* value = document ? document->find("plan") : nullptr;
+  if (!value) throw UsageError(run.path() + "/plan.json is no plan", "give the folder of a run");
+  const Plan plan = from_value<Plan>(*value);
+  if (rank >= plan.world_size)
+    throw UsageError("the run has no rank " + std::to_string(rank), "its ranks are 0 to " + std::to_string(plan.world_size - 1));
+  for (const NodeGroup& group : plan.groups) {
+    const std::int64_t offset = rank - group.first_rank;
+    if (offset < 0 || offset >= group.nodes * group.ranks_per_node) continue;
+    RankPlace place;
+    place.rank = rank;
+    place.local_rank = offset % group.ranks_per_node;
+    place.node_rank = group.first_node + offset / group.ranks_per_node;
+    place.run_id = run.id();
+    place.run_directory = run.path();
+    const std::string file = run.path() + "/nodes/" + std::to_string(place.node_rank) + "/rank-" + std::to_string(rank);
+    place.events_file = file + ".events.jsonl";
+    place.error_file = file + ".error.json";
+    place.stop_file = run.path() + "/nodes/" + std::to_string(place.node_rank) + "/stop";
+    take_bound(run, place);
+    place.role_address = place.main_address;
+    const BoundRank bound = bind_rank(group.rank, place, {}, variables_of_file(group.rank));
+    std::string text;
+    for (const std::string& name : scrubbed_names(group.rank, own_environment())) text += "unset " + name + '\n';
+    for (const std::string& variable : bound.env) {
+      const std::size_t equals = variable.find('=');
+      text += "export " + variable.substr(0, equals) + '=' + shell_line({variable.substr(equals + 1)}) + '\n';
+    }
+    text += "cd " + shell_line({bound.cwd}) + "\n# " + shell_line(bound.argv) + '\n';
+    invocation.console.out.write(text);
+  }
+  return exit_with(ExitCode::success);
+}
+
+}  // namespace
+
+const Command env_command{
+    .name = "env",
+    .summary = "print the variables of a rank, to start it by hand",
+    .about =
+        "Prints, for a shell to read, the variables that a rank of a run was given, those of its file of variables included, its folder, and "
+        "in a comment its command. The address and "
+        "port are those of the last attempt; nobody listens there unless rank 0 runs.",
+    .operand = Operand{"RUN", "NAME, NAME/ID, or the folder of a run"},
+    .options = env_options,
+    .examples = env_examples,
+    .run = run_env,
+};
+
+}  // namespace fabric
