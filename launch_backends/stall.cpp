@@ -83,10 +83,17 @@ std::string stall_message(double silent_seconds, const std::vector<RankActivity>
   std::string text = "no rank has said anything for " + Duration{std::round(silent_seconds)}.str() + ": ";
   const std::optional<Suspect> suspect = find_suspect(ranks, accelerator);
   const std::string pid = std::to_string(suspect ? suspect->pid : ranks.empty() ? 0 : ranks.front().pid);
-  if (suspect) text += "look at rank " + std::to_string(suspect->rank) + " (process " + pid + "), which " + suspect->why;
-  else
+  if (suspect) {
+    text += "look at rank " + std::to_string(suspect->rank) + " (process " + pid + "), which " + suspect->why;
+  } else if (!ended.empty() && !ranks.empty()) {
+    text += "rank " + std::to_string(ended.front()) + (ended.size() > 1 ? " and others have" : " has") + " ended well already, and rank " +
+            std::to_string(ranks.front().rank) + " (process " + pid + ") may wait for it";
+  } else if (ranks.size() == 1) {
+    text += "look at rank " + std::to_string(ranks.front().rank) + " (process " + pid + ")";
+  } else {
     text += "they are all alike to the kernel; begin with rank " + std::to_string(ranks.empty() ? 0 : ranks.front().rank) + " (process " +
             pid + ")";
+  }
   return text + "; `py-spy dump --pid " + pid + "` or `gdb -p " + pid + " -batch -ex 'thread apply all bt'` shows where it stands";
 }
 
