@@ -56,6 +56,7 @@ std::string general_help(const Terminal& terminal) {
       {"fabric plan job.yaml", "see what would run, and why"},
       {"fabric apply job.yaml", "run it"},
       {"fabric apply job.yaml --set devices=4", "with one thing changed"},
+      {"fabric run --nproc-per-node 2 train.py", "a script of your own, in torchrun's words"},
       {"fabric resume runs/NAME/latest", "go on where a run was stopped"},
       {"fabric explain train.batch_size", "what a field means"},
   };
@@ -83,7 +84,7 @@ std::string general_help(const Terminal& terminal) {
                  {"1", "a fault of fabric's own, or of the disk"},
                  {"130", "interrupted"}},
                 2, terminal.width, {0}) +
-          "  apply and resume: the exit code of the rank that failed (128 + n for a signal), 130, 143 or 129 if\n"
+          "  apply, run and resume: the exit code of the rank that failed (128 + n for a signal), 130, 143 or 129 if\n"
           "  stopped by INT, TERM or HUP, 124 at the time limit, 125 for what fabric itself refused or lost.\n";
   text += "\n`fabric help COMMAND` shows one command, `fabric explain` every field of a job.\n";
   return text;

@@ -11,6 +11,7 @@
 #include <charconv>
 #include <ctime>
 #include <filesystem>
+#include <fstream>
 #include <system_error>
 
 #include "launch_backends/descriptor.hpp"
