@@ -75,7 +75,18 @@ ExitCode Planning::failure() const {
 
 Request request_of(const Arguments& arguments) {
   Request request;
-  request.job = std::filesystem::absolute(*arguments.operand).lexically_normal().string();
+  const std::string& job = *arguments.operand;
+  // What comes from a pipe cannot be read twice: the request keeps it.
+  if (job == "-" || job.starts_with("/dev/fd/") || job == "/dev/stdin") {
+    ReadFile text = read_file(job == "-" ? "/dev/stdin" : job);
+    if (!text.text)
+      throw UsageError("cannot read a job from " + (job == "-" ? std::string("standard input") : job) + ": " + text.error,
+                       "for example: generate | fabric plan -");
+    request.text = std::move(text.text);
+    request.job = (std::filesystem::current_path() / "stdin.yaml").string();
+  } else {
+    request.job = std::filesystem::absolute(job).lexically_normal().string();
+  }
   request.profiles = arguments.values("profile");
   request.sets = arguments.values("set");
   return request;

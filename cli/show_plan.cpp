@@ -89,7 +89,8 @@ using Rows = std::vector<std::vector<std::string>>;
 Rows facts(const Plan& plan, const Terminal& terminal, const std::string& where) {
   Rows rows;
   const auto row = [&](std::string_view what, std::string text) { rows.push_back({terminal.paint(Style::faint, what), std::move(text)}); };
-  row("Job", plan.request.text ? "from the command line" : sanitised(shown_path(plan.request.job)));
+  row("Job", plan.request.text ? (plan.request.job.ends_with("/stdin.yaml") ? "from standard input" : "from the command line")
+                               : sanitised(shown_path(plan.request.job)));
   if (!plan.request.profiles.empty()) row("Profile", sanitised(joined(plan.request.profiles, ", ")));
   for (const std::string& set : plan.request.sets) row("Set", sanitised(set));
   row("Where", sanitised(where));

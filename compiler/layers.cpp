@@ -169,7 +169,9 @@ std::optional<JobFile> read_job_file(const Request& request, const Outside& outs
   const std::string shown = std::filesystem::path(request.job).is_absolute()
                                 ? std::filesystem::path(path).lexically_proximate(outside.working_directory).string()
                                 : request.job;
-  const std::string name = request.text ? "the command line as a job" : shown.starts_with("../..") ? path : shown;
+  const std::string name = request.text ? (as_path.filename() == "stdin.yaml" ? "standard input" : "the command line as a job")
+                           : shown.starts_with("../..") ? path
+                                                        : shown;
   const std::uint32_t source = sources.add({name, *file.text, Source::Kind::file});
 
   const std::string extension = as_path.extension().string();

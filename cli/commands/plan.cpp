@@ -71,7 +71,7 @@ const Command plan_command{
     .about =
         "Checks a job, fills in what it leaves to fabric from the hardware of this machine, and shows the result. Nothing is started "
         "and, but for -o, nothing is written.",
-    .operand = Operand{"JOB", "a job file, job.yaml or job.jsonnet"},
+    .operand = Operand{"JOB", "a job file, job.yaml or job.jsonnet, or - for YAML from standard input"},
     .options = plan_options,
     .examples = plan_examples,
     .run = run_plan,

@@ -2,6 +2,9 @@
 // machine and nothing but its standard library.
 #include <boost/test/unit_test.hpp>
 
+#include <cstdlib>
+#include <utility>
+
 #include "schema/json.hpp"
 #include "tests/cli/program.hpp"
 
@@ -89,7 +92,7 @@ BOOST_AUTO_TEST_CASE(a_command_line_of_another_launcher_runs) {
   const Folder folder;
   folder.write(
       "train.py",
-      "import os, sys\nprint(os.environ['RANK'], os.environ.get('LT_DEVICES'), sys.argv[1:])\nsys.exit(0 if os.path.exists('go') else 3)\n");
+      "import os, sys\nprint(os.environ['RANK'], os.environ.get('LT_DEVICES'), sys.argv[1:])\nsys.exit(0 if os.path.exists('go') or os.environ['RANK'] == '0' else 3)\n");
   ProgramRun run = run_fabric({"run", "--nproc-per-node", "2", "--env", "MODE=x", "train.py", "--lr", "0.1", "--help"}, folder.path());
   BOOST_TEST(run.exit_code == 3);
   BOOST_TEST(contains(run.out, "[0:1] 1 None ['--lr', '0.1', '--help']\n"), run.out);
@@ -175,6 +178,27 @@ BOOST_AUTO_TEST_CASE(a_plan_whose_script_has_changed_is_refused) {
   const ProgramRun run = run_fabric({"apply", "p.json"}, folder.path());
   BOOST_TEST(run.exit_code == 125);
   BOOST_TEST(contains(run.err, "train.py has changed"), run.err);
+}
+
+BOOST_AUTO_TEST_CASE(a_job_may_come_from_a_pipe) {
+  const Folder folder;
+  folder.write("job.yaml", "fabric: 1\nname: piped\naccelerator: cpu\ndevices: 2\nprogram: [sh, -c, \"echo hello from $RANK\"]\n");
+  const auto shell = [&folder](const std::string& line) {
+    folder.write("line.sh", "cd " + folder.path().string() + "\nfabric=" FABRIC_BINARY_DIR "/bin/fabric\n" + line + "\n");
+    const int status =
+        std::system(("bash " + (folder.path() / "line.sh").string() + " >" + (folder.path() / "said").string() + " 2>&1").c_str());
+    return std::pair(WEXITSTATUS(status), folder.read("said"));
+  };
+  const auto [applied, text] = shell("cat job.yaml | $fabric apply -");
+  BOOST_TEST(applied == 0, text);
+  BOOST_TEST(contains(text, "hello from 1"), text);
+  BOOST_TEST(contains(text, "from standard input"), text);
+  BOOST_TEST(shell("$fabric plan <(cat job.yaml)").first == 0);
+  BOOST_TEST(shell("$fabric resume runs/piped/latest").first == 125);
+  const auto [refused, why] = shell("echo 'fabric: 1' | $fabric validate -");
+  BOOST_TEST(refused == 4);
+  BOOST_TEST(contains(why, "standard input:1:1"), why);
+  BOOST_TEST(shell("$fabric plan - <&-").first == 3);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
