@@ -121,9 +121,9 @@ volatile std::sig_atomic_t interrupted_while_waiting = 0;
 int await_start(const Invocation& invocation, const RunDirectory& run, const RunStart& start, pid_t child) {
   RunStatus status;
   for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int number) { interrupted_while_waiting = number; });
-  for (bool gone = false;;) {
+  for (;;) {
     poll(nullptr, 0, 10);
-    gone = waitpid(child, nullptr, WNOHANG) == child;
+    const bool gone = waitpid(child, nullptr, WNOHANG) == child;
     try {
       status = run.status();
     } catch (const std::exception&) {}  // not written yet

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 
 #include "compiler/spelling.hpp"
 #include "schema/json.hpp"
@@ -29,12 +30,16 @@ struct Draft {
 
 [[noreturn]] void refuse(const std::string& what, const std::string& help) { throw UsageError(what, help); }
 
-std::int64_t whole(const std::string& option, const std::string& text) {
+std::optional<std::int64_t> number_in(const std::string& text) {
   std::int64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size())
-    refuse("`" + option + " " + text + "` is not a whole number", "give a number, such as " + option + " 2");
-  return number;
+  return error == std::errc() && end == text.data() + text.size() ? std::optional(number) : std::nullopt;
+}
+
+std::int64_t whole(const std::string& option, const std::string& text) {
+  const std::optional<std::int64_t> number = number_in(text);
+  if (!number) refuse("`" + option + " " + text + "` is not a whole number", "give a number, such as " + option + " 2");
+  return *number;
 }
 
 void devices(Draft& draft, const std::string& text) {
@@ -45,10 +50,8 @@ void devices(Draft& draft, const std::string& text) {
       draft.out.remarks.push_back("on a CPU fabric starts one rank for all cores; --nproc-per-node takes a count of ranks");
     return;
   }
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const bool count = error == std::errc() && end == text.data() + text.size();
-  draft.out.job.set("devices", count ? Value(number) : Value(text));
+  const std::optional<std::int64_t> count = number_in(text);
+  draft.out.job.set("devices", count ? Value(*count) : Value(text));
 }
 
 void nodes(Draft& draft, const std::string& text) {
@@ -169,19 +172,21 @@ std::string folded(std::string name) {
   return name;
 }
 
-bool has_name(const Row& row, std::string_view name) {
-  std::string_view names = row.option.names;
-  while (!names.empty()) {
-    const std::size_t comma = std::min(names.find(','), names.size());
-    if (names.substr(0, comma) == name) return true;
-    names.remove_prefix(std::min(comma + 1, names.size()));
+std::vector<std::string> names_of(const Row& row) {
+  std::vector<std::string> names;
+  for (std::string_view rest = row.option.names; !rest.empty();) {
+    const std::size_t comma = std::min(rest.find(','), rest.size());
+    names.emplace_back(rest.substr(0, comma));
+    rest.remove_prefix(std::min(comma + 1, rest.size()));
   }
-  return false;
+  return names;
 }
 
 const Row* find_row(const std::string& name) {
-  for (const Row& row : rows)
-    if (has_name(row, name)) return &row;
+  for (const Row& row : rows) {
+    const std::vector<std::string> names = names_of(row);
+    if (std::find(names.begin(), names.end(), name) != names.end()) return &row;
+  }
   return nullptr;
 }
 
@@ -217,11 +222,7 @@ bool take_option(const std::vector<std::string>& words, std::size_t& at, Draft& 
 [[noreturn]] void refuse_unknown(const std::string& word) {
   std::vector<std::string> names;
   for (const Row& row : rows)
-    for (std::string_view rest = row.option.names; !rest.empty();) {
-      const std::size_t comma = std::min(rest.find(','), rest.size());
-      names.emplace_back(rest.substr(0, comma));
-      rest.remove_prefix(std::min(comma + 1, rest.size()));
-    }
+    for (std::string& name : names_of(row)) names.push_back(std::move(name));
   const std::string name = folded(word.substr(0, word.find('=')));
   if (name == "--help" || name == "-h")
     refuse("`" + name + "` stands alone, or behind the script", "`fabric run --help` shows how it is used");

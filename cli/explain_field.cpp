@@ -21,21 +21,14 @@ struct Demand {
   std::string values;  // of a map with names of the user's own: what its values are
 };
 
-const Value* definition(const Value& schema) {
-  const Value* reference = schema.find("$ref");
-  if (!reference) return nullptr;
-  const std::string& text = reference->as_string();
-  return job_schema().find("definitions")->find(std::string_view(text).substr(text.rfind('/') + 1));
-}
-
 std::string plain(const Value& value) { return value.is_string() ? value.as_string() : canonical_json(value); }
 
 void add(std::vector<std::string>& list, std::string word) {
   if (std::find(list.begin(), list.end(), word) == list.end()) list.push_back(std::move(word));
 }
 
-void gather(const Value& schema, Demand& demand) {
-  if (const Value* target = definition(schema)) return gather(*target, demand);
+void gather(const Value& reference, Demand& demand) {
+  const Value& schema = follow_reference(reference);
   for (const std::string_view part : {"allOf", "anyOf"})
     if (const Value* branches = schema.find(part))
       for (const Value& branch : branches->as_array()) gather(branch, demand);

@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "cli/command.hpp"
 #include "compiler/spelling.hpp"
 
 namespace fabric {
 
-RunDirectory find_run(const std::string& asked, const std::string& runs) {
+RunDirectory find_run(const Arguments& arguments) {
+  const std::string& asked = *arguments.operand;
+  const std::string runs = arguments.value("runs").value_or("runs");
   namespace fs = std::filesystem;
   std::error_code error;
   std::vector<fs::path> paths = {fs::path(asked), fs::path(asked) / "latest", fs::path(runs) / asked, fs::path(runs) / asked / "latest"};

@@ -1,14 +1,13 @@
 // A run by what a user calls it.
 #pragma once
 
-#include <string>
-
+#include "cli/command.hpp"
 #include "launch_backends/run_directory.hpp"
 
 namespace fabric {
 
-// asked: the folder of a run, the folder of all runs of a name (then the last one), NAME, or NAME/ID below `runs`. Throws UsageError
-// that names what there is.
-RunDirectory find_run(const std::string& asked, const std::string& runs = "runs");
+// The operand: the folder of a run, the folder of all runs of a name (then the last one), NAME, or NAME/ID below --runs. Throws
+// UsageError that names what there is.
+RunDirectory find_run(const Arguments& arguments);
 
 }  // namespace fabric

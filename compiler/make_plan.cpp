@@ -88,11 +88,12 @@ void tell_choices(const Program& program, const std::optional<std::string>& acce
   }
 }
 
-Variables rank_environment(const Plan& plan, const NodeGroup& group, const std::optional<std::string>& accelerator) {
+Variables rank_environment(const Plan& plan, const NodeGroup& group, const std::optional<ProgramStart>& start,
+                           const std::optional<std::string>& accelerator) {
   Variables env;
   const std::optional<Program>& program = plan.job.program;
   // What a rank prints is seen when it prints it; a user's own choice stands.
-  if (program) env["PYTHONUNBUFFERED"] = Text("1");
+  if (start && !start->sets_unbuffered) env["PYTHONUNBUFFERED"] = Text("1");
   for (const auto& [name, value] : plan.job.env) env[name] = Text(value);
   if (program) {
     for (const auto& [name, value] : program->env) env[name] = Text(value);
@@ -153,9 +154,7 @@ Plan make_plan(Resolution resolution, const Request& request, std::vector<Input>
   group.accelerator = plan.job.accelerator;
   group.device_ids = plan.job.devices.ids;
   group.rank.scrub = foreign_variables;
-  group.rank.env = rank_environment(plan, group, resolution.written_accelerator);
-  if (start && start->sets_unbuffered && !plan.job.env.contains("PYTHONUNBUFFERED") && !plan.job.program->env.contains("PYTHONUNBUFFERED"))
-    group.rank.env.erase("PYTHONUNBUFFERED");
+  group.rank.env = rank_environment(plan, group, start, resolution.written_accelerator);
   const std::string job_folder = std::filesystem::path(plan.request.job).parent_path().string();
   if (start) {
     group.rank.argv = start->argv;

@@ -108,11 +108,7 @@ struct Expectation {
 
  private:
   void gather(const Value& schema) {
-    const Value* followed = &schema;
-    if (const Value* reference = schema.find("$ref"))
-      followed =
-          job_schema().find("definitions")->find(std::string_view(reference->as_string()).substr(reference->as_string().rfind('/') + 1));
-    const Value& at = *followed;
+    const Value& at = follow_reference(schema);
     if (const Value* u = at.find("x-unit")) unit = u->as_string();
     if (const Value* c = at.find("const"); c && *c == Value("auto")) may_be_auto = true;
     if (const Value* e = at.find("enum"))

@@ -56,6 +56,15 @@ std::string own_host_name() {
   return gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
 }
 
+// What an earlier attempt wrote to a log may end in half a line.
+void end_half_line(const std::string& log) {
+  const FileDescriptor file(open(log.c_str(), O_RDWR | O_APPEND | O_CLOEXEC | O_NOCTTY));
+  const off_t size = file ? lseek(file.get(), 0, SEEK_END) : 0;
+  char last = '\n';
+  if (size > 0 && pread(file.get(), &last, 1, size - 1) == 1 && last != '\n') [[maybe_unused]]
+    const ssize_t n = write(file.get(), "\n", 1);
+}
+
 // Who holds the lock of a node has written the numbers of its processes into it: those that are still there, as words of a command.
 std::string holders(int lock) {
   char text[128] = {};
@@ -249,16 +258,11 @@ void NodeAgent::start_rank(std::int64_t local_rank, std::int64_t main_port) {
   if (hosts_store) place.store_fd = store_descriptor;
 
   const std::string log = node_file(name + ".log");
+  end_half_line(log);
   Rank rank{.number = place.rank, .pid = 0, .log = LogTail(log), .events = EventTail(place.events_file)};
   const FileDescriptor output(open(log.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666));
   rank.log_begin = rank.log.size();
-  const FileDescriptor log_file(open(log.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
   if (!output) throw std::system_error(errno, std::generic_category(), "cannot write " + log);
-  // What an earlier attempt wrote may end in half a line.
-  if (char last = '\n'; rank.log_begin > 0 && pread(log_file.get(), &last, 1, rank.log_begin - 1) == 1 && last != '\n') {
-    if (write(output.get(), "\n", 1) == 1) rank.log_begin += 1;
-    rank.log = LogTail(log);
-  }
   BoundRank bound = bind_rank(job_.group.rank, place, environment_, file_variables_);
   ProcessStart process;
   process.argv = std::move(bound.argv);

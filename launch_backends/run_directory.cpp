@@ -192,17 +192,13 @@ std::int64_t RunDirectory::holder() const {
 }
 
 std::optional<std::string> RunDirectory::told_checkpoint() const {
-  std::ifstream in(path_ + "/events.jsonl");
   std::optional<std::string> last;
-  for (std::string line; std::getline(in, line);) {
-    if (line.find("\"checkpoint\"") == std::string::npos) continue;
-    const std::optional<Value> event = read_json(line);
-    const Value* kind = event && event->is_object() ? event->find("kind") : nullptr;
-    const Value* detail = kind && *kind == Value("checkpoint") ? event->find("detail") : nullptr;
-    const Value* path = detail && detail->is_object() ? detail->find("path") : nullptr;
+  each_event([&last](const std::string& kind, const Value& event) {
+    const Value* detail = kind == "checkpoint" ? event.find("detail") : nullptr;
+    const Value* path = detail ? detail->find("path") : nullptr;
     std::error_code error;
     if (path && path->is_string() && fs::exists(path->as_string(), error)) last = path->as_string();
-  }
+  });
   return last;
 }
 
@@ -253,26 +249,31 @@ RunStatus RunDirectory::status() const {
   return from_value<RunStatus>(*value);
 }
 
+void RunDirectory::each_event(const std::function<void(const std::string& kind, const Value& event)>& visit) const {
+  const std::string path = path_ + "/events.jsonl";
+  std::ifstream in(path);
+  if (!in && errno != ENOENT) disk_fails(errno, "cannot read " + path);
+  for (std::string line; std::getline(in, line);) {
+    const std::optional<Value> event = read_json(line);
+    const Value* kind = event && event->is_object() ? event->find("kind") : nullptr;
+    if (kind && kind->is_string()) visit(kind->as_string(), *event);
+  }
+}
+
 RunStatus RunDirectory::status_by_events() const {
   RunStatus status;
   status.state = "lost";
-  std::error_code error;
-  const std::string text = fs::exists(path_ + "/events.jsonl", error) ? read_text(path_ + "/events.jsonl") : "";
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    const std::optional<Value> event = read_json(std::string_view(text).substr(at, end - at));
-    const Value* kind = event ? event->find("kind") : nullptr;
-    const Value* detail = kind ? event->find("detail") : nullptr;
+  each_event([&status](const std::string& kind, const Value& event) {
+    const Value* detail = event.find("detail");
     const auto member = [detail](const char* name) { return detail ? detail->find(name) : nullptr; };
-    if (kind && *kind == Value("run_started")) {
+    if (kind == "run_started") {
       status.state = "lost";
       if (const Value* attempt = member("attempt"); attempt && attempt->is_integer())
         status.attempt = std::max(status.attempt, attempt->as_integer());
-    } else if (kind && *kind == Value("run_finished")) {
+    } else if (kind == "run_finished") {
       if (const Value* verdict = member("verdict"); verdict && verdict->is_string()) status.state = verdict->as_string();
     }
-    at = end + 1;
-  }
+  });
   return status;
 }
 

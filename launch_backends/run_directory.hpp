@@ -3,6 +3,7 @@
 // reader never sees half of one; events.jsonl is append-only, one line a write.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -71,6 +72,9 @@ class RunDirectory {
   std::string plan_text() const;
   // Throws std::runtime_error where it cannot be read.
   RunStatus status() const;
+  // Each event that was written, in order; lines that are none, such as a torn last one, are passed over. Throws std::system_error where
+  // there are events that cannot be read.
+  void each_event(const std::function<void(const std::string& kind, const Value& event)>& visit) const;
   // What can be said without it, by the events: the last attempt that was begun, and how it ended; lost if that is not said.
   RunStatus status_by_events() const;
   void write_status(const RunStatus& status) const;

@@ -12,17 +12,6 @@ constexpr std::string_view embedded_schema =
 #include "job_schema_text.inc"
     ;
 
-// The schema itself, or what its $ref names.
-const Value& followed(const Value& schema) {
-  const Value* reference = schema.find("$ref");
-  if (!reference) return schema;
-  constexpr std::string_view prefix = "#/definitions/";
-  assert(reference->as_string().starts_with(prefix));
-  const Value* target = job_schema().find("definitions")->find(std::string_view(reference->as_string()).substr(prefix.size()));
-  assert(target);
-  return *target;
-}
-
 }  // namespace
 
 std::string_view job_schema_text() { return embedded_schema; }
@@ -37,8 +26,18 @@ const Value& job_schema() {
   return schema;
 }
 
+const Value& follow_reference(const Value& schema) {
+  const Value* reference = schema.find("$ref");
+  if (!reference) return schema;
+  constexpr std::string_view prefix = "#/definitions/";
+  assert(reference->as_string().starts_with(prefix));
+  const Value* target = job_schema().find("definitions")->find(std::string_view(reference->as_string()).substr(prefix.size()));
+  assert(target);
+  return *target;
+}
+
 const Value* field_properties(const Value& schema) {
-  const Value& at = followed(schema);
+  const Value& at = follow_reference(schema);
   if (const Value* properties = at.find("properties")) return properties;
   if (const Value* branches = at.find("anyOf"))
     if (at.find("x-short") || at.find("x-short-list"))
@@ -67,7 +66,7 @@ const Value* field_schema(const std::vector<std::string>& names) {
     const Value* properties = field_properties(*at);
     at = properties ? properties->find(name) : nullptr;
     if (!at) return nullptr;
-    at = &followed(*at);
+    at = &follow_reference(*at);
   }
   return at;
 }

@@ -12,6 +12,9 @@ namespace fabric {
 std::string_view job_schema_text();
 const Value& job_schema();
 
+// A schema of the job's document, or what its $ref names.
+const Value& follow_reference(const Value& schema);
+
 // The schema of the field at a path of field names, such as {"train", "optimizer", "lr"}, with the map branch of a short form
 // taken and references followed; or nullptr.
 const Value* field_schema(const std::vector<std::string>& names);

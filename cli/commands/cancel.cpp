@@ -29,7 +29,7 @@ bool signal_controller(const RunDirectory& run) {
 int run_cancel(const Invocation& invocation) {
   const Arguments& arguments = invocation.arguments;
   const Terminal& out = invocation.console.out;
-  const RunDirectory run = find_run(*arguments.operand, arguments.value("runs").value_or("runs"));
+  const RunDirectory run = find_run(arguments);
   if (!run.is_alive()) {
     out.write(sanitised(run.id()) + " has ended already\n");
     return exit_with(ExitCode::success);

@@ -1,8 +1,5 @@
-#include <filesystem>
-
 #include "cli/commands/commands.hpp"
 #include "cli/find_run.hpp"
-#include "cli/outside.hpp"
 #include "cli/planning.hpp"
 #include "cli/show_plan.hpp"
 #include "launch_backends/bind_ranks.hpp"
@@ -30,14 +27,9 @@ std::int64_t rank_of(const Arguments& arguments) {
 
 // What was bound when the last attempt started.
 void take_bound(const RunDirectory& run, RankPlace& place) {
-  const std::string text = read_file(run.path() + "/events.jsonl").text.value_or("");
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    const std::optional<Value> event = read_json(std::string_view(text).substr(at, end - at));
-    at = end + 1;
-    const Value* kind = event ? event->find("kind") : nullptr;
-    const Value* detail = event ? event->find("detail") : nullptr;
-    if (!kind || *kind != Value("bound") || !detail) continue;
+  run.each_event([&place](const std::string& kind, const Value& event) {
+    const Value* detail = kind == "bound" ? event.find("detail") : nullptr;
+    if (!detail) return;
     if (const Value* v = detail->find("main_address"); v && v->is_string()) place.main_address = v->as_string();
     if (const Value* v = detail->find("main_port"); v && v->is_integer()) place.main_port = v->as_integer();
     if (const Value* v = detail->find("attempt"); v && v->is_integer()) place.attempt = v->as_integer();
@@ -46,11 +38,11 @@ void take_bound(const RunDirectory& run, RankPlace& place) {
     if (const Value* v = detail->find("device_ids"); v && v->is_array())
       for (const Value& id : v->as_array())
         if (id.is_integer()) place.devices.push_back(std::to_string(id.as_integer()));
-  }
+  });
 }
 
 int run_env(const Invocation& invocation) {
-  const RunDirectory run = find_run(*invocation.arguments.operand, invocation.arguments.value("runs").value_or("runs"));
+  const RunDirectory run = find_run(invocation.arguments);
   const std::int64_t rank = rank_of(invocation.arguments);
   const std::optional<Value> document = read_json(run.plan_text());
   const Value* value = document ? document->find("plan") : nullptr;

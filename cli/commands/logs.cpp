@@ -179,7 +179,7 @@ class LogReader {
 };
 
 int run_logs(const Invocation& invocation) {
-  const RunDirectory run = find_run(*invocation.arguments.operand, invocation.arguments.value("runs").value_or("runs"));
+  const RunDirectory run = find_run(invocation.arguments);
   LogReader reader(invocation, run);
   reader.read_all(invocation.arguments.has("follow"));
   if (invocation.arguments.has("follow")) reader.follow();

@@ -1,6 +1,5 @@
 #include <sys/stat.h>
 
-#include <fstream>
 #include <map>
 
 #include <fmt/core.h>
@@ -71,11 +70,11 @@ void take_event(const Event& event, RunState& run) {
 
 RunState state_of(const RunDirectory& run) {
   RunState state;
-  std::ifstream in(run.path() + "/events.jsonl");
-  for (std::string line; std::getline(in, line);)
-    if (const std::optional<Value> value = read_json(line)) try {
-        take_event(from_value<Event>(*value), state);
-      } catch (const BindingError&) {}
+  run.each_event([&state](const std::string&, const Value& event) {
+    try {
+      take_event(from_value<Event>(event), state);
+    } catch (const BindingError&) {}
+  });
   for (auto& [number, rank] : state.ranks)
     rank.heard =
         std::max(rank.heard, written_at(run.path() + "/nodes/" + std::to_string(rank.node) + "/rank-" + std::to_string(number) + ".log"));
@@ -105,7 +104,7 @@ Value document_of(const RunSummary& summary, const RunState& state) {
 
 int run_status(const Invocation& invocation) {
   const Terminal& out = invocation.console.out;
-  const RunDirectory run = find_run(*invocation.arguments.operand, invocation.arguments.value("runs").value_or("runs"));
+  const RunDirectory run = find_run(invocation.arguments);
   const RunSummary summary = summary_of(run);
   const RunStatus& status = summary.status;
   RunState state = state_of(run);
