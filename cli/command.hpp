@@ -14,8 +14,8 @@
 
 namespace fabric {
 
-// What `fabric` answers its caller, but for apply and resume, which pass on the exit code of what they ran and answer `refused` for
-// all that fabric itself refuses or loses.
+// What `fabric` answers its caller, but for apply, run, resume and attach, which pass on the exit code of what they ran and answer
+// `refused` for all that fabric itself refuses or loses.
 enum class ExitCode : int { success = 0, internal = 1, usage = 3, bad_file = 4, unresolved = 5, refused = 125, interrupted = 130 };
 
 struct Option {

@@ -3,12 +3,16 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cstdio>
 #include <filesystem>
 #include <optional>
 
-#include "compiler/spelling.hpp"
+#include "cli/accelerate_line.hpp"
+#include "cli/carry_out.hpp"
+#include "cli/planning.hpp"
+#include "cli/rank_filter.hpp"
+#include "schema/catalog.hpp"
 #include "schema/json.hpp"
+#include "schema/spelling.hpp"
 #include "schema/utf8.hpp"
 
 namespace fabric {
@@ -29,6 +33,24 @@ struct Draft {
 };
 
 [[noreturn]] void refuse(const std::string& what, const std::string& help) { throw UsageError(what, help); }
+
+// Where the machines are named they are reached over ssh.
+Value& over_ssh(Draft& draft) {
+  draft.out.job.set("backend", "ssh");
+  Value* found = draft.out.job.find("ssh");
+  return found ? *found : draft.out.job.set("ssh", Value::object());
+}
+
+void hosts(Draft& draft, const std::string& text) {
+  Value list = Value::array();
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    if (end > begin) list.as_array().emplace_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  if (list.as_array().empty()) refuse("`--hosts` names no host", "write for example --hosts gpu1,gpu2");
+  over_ssh(draft).set("hosts", std::move(list));
+}
 
 std::optional<std::int64_t> number_in(const std::string& text) {
   std::int64_t number = 0;
@@ -84,13 +106,22 @@ void variable(Draft& draft, const std::string& text) {
   draft.variables().set(text.substr(0, equals), text.substr(equals + 1));
 }
 
-void ignored(Draft&, const std::string&) {}
-
-void node_rank(Draft&, const std::string& text) {
-  if (whole("--node-rank", text) != 0)
-    refuse("`--node-rank " + text + "` is not in this version of fabric",
-           "one command starts all nodes of a job; to start a node's part by hand comes with a later version");
+// torchrun's four: all CPUs of the GPU's NUMA node or socket, or a part of its cores for each rank.
+void numa_binding(Draft& draft, const std::string& text) {
+  if (text == "node" || text == "socket") draft.out.job.set("binding", "numa");
+  else if (text == "exclusive" || text == "core-complex") draft.out.job.set("binding", "cores");
+  else
+    refuse("`--numa-binding " + text + "` is not known",
+           "torchrun knows node, socket, exclusive and core-complex; fabric's own word is `binding`");
 }
+
+void shutdown_timeout(Draft& draft, const std::string& text) {
+  Value stop = Value::object();
+  stop.set("grace", whole("--shutdown-timeout", text));
+  draft.out.job.set("stop", std::move(stop));
+}
+
+void ignored(Draft&, const std::string&) {}
 
 struct Row {
   Option option;
@@ -102,23 +133,37 @@ constexpr Row row(std::string_view names, std::string_view value, std::string_vi
   return {{names, value, help, repeats}, take};
 }
 
+template <class F>
+constexpr Row row(const Option& option, F take) {
+  return {option, take};
+}
+
 // The main name first, as --help shows it; others behind it.
 constexpr Row rows[] = {
     row("--print-job", "", "Print the job file that this command line stands for, and run nothing.",
         [](Draft& d, const std::string&) { d.out.print_job = true; }),
     row("--plan", "", "Show what would run, and run nothing.", [](Draft& d, const std::string&) { d.out.plan_only = true; }),
-    row("--format", "human|json", "Form of what is printed; human by default.",
+    row(format_option,
         [](Draft& d, const std::string& v) {
           if (v != "human" && v != "json") refuse("`" + v + "` is not a format", "the formats are human and json");
           d.out.format = v;
         }),
-    row("--runs", "DIR", "Where runs are kept; `runs` in the working directory by default.",
-        [](Draft& d, const std::string& v) { d.out.runs = v; }),
+    row(debug_option, [](Draft& d, const std::string& v) { d.out.debug = v; }),
+    row(detach_option, [](Draft& d, const std::string&) { d.out.detach = true; }),
+    row(runs_option, [](Draft& d, const std::string& v) { d.out.options["runs"] = {v}; }),
+    row(rank_option, [](Draft& d, const std::string& v) { d.out.options["rank"] = {v}; }),
+    row("--local-ranks-filter", "RANKS", "torchrun's way: by the numbers that ranks have on their node.",
+        [](Draft& d, const std::string& v) { d.out.options["local-ranks-filter"] = {v}; }),
+    row(node_option, [](Draft& d, const std::string& v) { d.out.options["node"] = {v}; }),
+    row(grep_option, [](Draft& d, const std::string& v) { d.out.options["grep"] = {v}; }),
     row("--name,--rdzv-id", "NAME", "Names the run and its folder; by default after the script.",
         [](Draft& d, const std::string& v) { d.out.job.set("name", v); }),
     row("--nproc-per-node,--devices", "N", "Ranks of each node, one a device: a count, indices such as 0,2, gpu, or auto; 1 by default.",
         devices),
     row("--nnodes,--num-nodes", "N", "How many nodes take part; 1 by default.", nodes),
+    row("--node-rank,--machine-rank", "N",
+        "Of several nodes, the one whose part this command starts: run it on each, with the same --main-address and --main-port.",
+        [](Draft& d, const std::string& v) { d.out.node_rank = read_node_rank(v); }),
     row("--accelerator", "KIND", "cpu, cuda (gpu), or auto.", [](Draft& d, const std::string& v) { d.out.job.set("accelerator", v); }),
     row("--strategy", "NAME", "Told to the script as LT_STRATEGY, and to Accelerate.",
         [](Draft& d, const std::string& v) { d.out.job.set("strategy", v); }),
@@ -128,6 +173,13 @@ constexpr Row rows[] = {
         [](Draft& d, const std::string& v) { d.out.job.set("main_address", v); }),
     row("--main-port,--master-port", "PORT", "The port of rank 0; a free one by default.", port),
     row("--rdzv-endpoint", "HOST:PORT", "torchrun's way to say both.", endpoint),
+    row("--hosts,--host", "A,B", "Over ssh, on these hosts; rank 0 is on the first.", hosts),
+    row("--hostfile", "FILE", "Over ssh, on the hosts of a file with HOST slots=N a line.",
+        [](Draft& d, const std::string& v) { over_ssh(d).set("hostfile", v); }),
+    row("--include", "HOSTS", "Of these hosts some, as gpu1@gpu2:0,2.",
+        [](Draft& d, const std::string& v) { over_ssh(d).set("include", v); }),
+    row("--exclude", "HOSTS", "Of these hosts all but some.", [](Draft& d, const std::string& v) { over_ssh(d).set("exclude", v); }),
+    row(stage_option, [](Draft& d, const std::string&) { d.out.options["stage"] = {}; }),
     row("--contract", "NAME", "torchrun, fabric-cli, env or none: what a rank is told of its place.",
         [](Draft& d, const std::string& v) { d.program().set("contract", v); }),
     row("--python", "PATH", "The interpreter, or the folder of a virtual environment.",
@@ -141,13 +193,13 @@ constexpr Row rows[] = {
     row("--no-python", "", "SCRIPT is a program of its own.", [](Draft& d, const std::string&) { d.no_python = true; }),
     row("--max-restarts", "N", "How often all ranks start again when one fails; 0 by default.", restarts),
     // What fabric does anyway, or has no use for.
-    row("--node-rank,--machine-rank", "N", "0; to start another node's part by hand is not in this version.", node_rank),
     row("--use-env", "", "", ignored),
     row("--signals-to-handle", "LIST", "", ignored),
     row("--event-log-handler", "NAME", "", ignored),
     row("--logs-specs", "NAME", "", ignored),
-    row("--numa-binding", "KIND", "", ignored),
-    row("--shutdown-timeout", "S", "", ignored),
+    row("--numa-binding", "KIND", "", numa_binding),
+    row("--virtual-local-rank", "", "", [](Draft& d, const std::string&) { d.out.job.set("visible_devices", "rank"); }),
+    row("--shutdown-timeout", "S", "", shutdown_timeout),
     row("--duplicate-stdout-filters", "LIST", "", ignored),
     row("--duplicate-stderr-filters", "LIST", "", ignored),
     row("--standalone", "", "", ignored),
@@ -163,7 +215,6 @@ constexpr Row rows[] = {
         [](Draft& d, const std::string&) {
           d.out.remarks.push_back("--log-dir is not used: the log files of a run are in its folder, and --runs DIR keeps that elsewhere");
         }),
-    row("--local-ranks-filter", "RANKS", "", ignored),
     row("--run-path", "", "", ignored),
 };
 
@@ -226,23 +277,64 @@ bool take_option(const std::vector<std::string>& words, std::size_t& at, Draft& 
   const std::string name = folded(word.substr(0, word.find('=')));
   if (name == "--help" || name == "-h")
     refuse("`" + name + "` stands alone, or behind the script", "`fabric run --help` shows how it is used");
-  const std::optional<std::string> meant = closest(name, names);
+  std::optional<std::string> meant = closest(name, names);
+  std::string hint;
+  // A word of Accelerate or SLURM, whose meaning has another name here.
+  if (const auto peer = peer_word(name.starts_with("--") ? std::string_view(name).substr(2) : ""); peer && !peer->path.empty())
+    if (const std::string option = folded("--" + std::string(peer->path)); std::find(names.begin(), names.end(), option) != names.end()) {
+      meant = option;
+      if (!peer->hint.empty()) hint = ' ' + std::string(peer->hint);
+    }
   refuse("unknown option `" + name + "` for `fabric run`",
-         meant ? "did you mean `" + *meant + "`?"
+         meant ? "did you mean `" + *meant + "`?" + hint
                : "options of the script stand behind the script; `fabric run --help` lists those of fabric");
 }
 
-bool is_utf8(const std::string& text) {
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t length = utf8_length(text, at);
-    if (length == 0) return false;
-    at += length;
-  }
-  return true;
+// What a job has at least.
+void complete(CommandLineJob& out) {
+  Value& job = out.job;
+  const Value& program = *job.find("program");
+  const Value* command = program.find("command");
+  const Value* module = program.find("module");
+  const std::string script = command  ? command->as_array().front().as_string()
+                             : module ? module->as_string() + ".py"
+                                      : program.find("script")->as_string();
+  Value whole = Value::object();
+  whole.set("fabric", 1);
+  whole.set("name", job.find("name") && !job.find("name")->as_string().empty() ? job.find("name")->as_string() : job_name_after(script));
+  // torchrun starts one; of hosts that are listed each has its own number.
+  const Value* listed = job.find("ssh");
+  if (const Value* devices = job.find("devices")) whole.set("devices", *devices);
+  else if (!listed || !listed->find("hostfile")) whole.set("devices", 1);
+  for (Member& m : job.as_object())
+    if (!whole.find(m.key)) whole.set(m.key, std::move(m.value));
+  job = std::move(whole);
 }
 
-// train.py -> train
-std::string name_after(const std::string& script) {
+void take_accelerate(const std::vector<std::string>& words, Draft& draft) {
+  AccelerateLine line = read_accelerate_line(words);
+  if (draft.module || draft.no_python)
+    refuse("`--module` and `--no-python` in front of `accelerate` say nothing", "write them behind `accelerate launch`");
+  for (Member& m : line.job.as_object()) {
+    if (m.key != "program") {
+      if (!draft.out.job.find(m.key)) draft.out.job.set(m.key, std::move(m.value));
+      continue;
+    }
+    for (Member& inner : m.value.as_object())
+      if (!draft.program().find(inner.key)) draft.program().set(inner.key, std::move(inner.value));
+  }
+  // A variable in front wins too.
+  if (const Value* ours = draft.out.job.find("env"))
+    if (Value* theirs = draft.program().find("env"))
+      for (const Member& m : ours->as_object()) theirs->erase(m.key);
+  if (!draft.out.node_rank) draft.out.node_rank = line.node_rank;
+  for (std::string& remark : line.remarks) draft.out.remarks.push_back(std::move(remark));
+  complete(draft.out);
+}
+
+}  // namespace
+
+std::string job_name_after(const std::string& script) {
   std::string name = std::filesystem::path(script).stem().string();
   for (char& c : name)
     if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '_' || c == '-')) c = '-';
@@ -251,67 +343,11 @@ std::string name_after(const std::string& script) {
   return name;
 }
 
-bool is_plain(const std::string& text) {
-  constexpr std::string_view safe = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./";
-  if (text.empty() || text.find_first_not_of(std::string(safe) + "-+") != std::string::npos) return false;
-  if (!((text[0] >= 'a' && text[0] <= 'z') || (text[0] >= 'A' && text[0] <= 'Z') || text[0] == '/' || text[0] == '_')) return false;
-  for (const std::string_view word : {"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
-    if (spelling_distance(text, word) == 0) return false;
-  return true;
-}
-
-// In double quotes, with what YAML would not take raw as an escape.
-std::string quoted(const std::string& text) {
-  const std::string json = canonical_json(Value(text));
-  std::string out;
-  for (std::size_t at = 0; at < json.size();) {
-    const std::size_t begin = at;
-    const CodePoint point = next_code_point(json, at);
-    const bool odd =
-        (point.value >= 0x7f && point.value <= 0x9f) || point.value == 0x2028 || point.value == 0x2029 || point.value == 0xfeff;
-    if (!odd) {
-      out.append(json, begin, at - begin);
-      continue;
-    }
-    char escape[8];
-    std::snprintf(escape, sizeof escape, "\\u%04x", static_cast<unsigned>(point.value));
-    out += escape;
-  }
-  return out;
-}
-
-std::string flow(const Value& value) {
-  if (value.is_string()) return is_plain(value.as_string()) ? value.as_string() : quoted(value.as_string());
-  if (value.is_array()) {
-    std::string text;
-    for (const Value& item : value.as_array()) text += (text.empty() ? "" : ", ") + flow(item);
-    return '[' + text + ']';
-  }
-  return canonical_json(value);
-}
-
-void block(const Value& map, const std::string& indent, std::string& out) {
-  for (const Member& m : map.as_object()) {
-    out += indent + flow(Value(m.key)) + ':';
-    if (m.value.is_object() && !m.value.as_object().empty()) {
-      out += '\n';
-      block(m.value, indent + "  ", out);
-    } else {
-      out += ' ' + flow(m.value) + '\n';
-    }
-  }
-}
-
-}  // namespace
-
 CommandLineJob read_command_line_job(const std::vector<std::string>& words) {
   Draft draft;
   draft.out.job = Value::object();
-  draft.out.job.set("fabric", 1);
-  draft.out.job.set("name", "");
-  draft.out.job.set("devices", 1);
-  const bool lightning = !words.empty() && words[0] == "model";
-  std::size_t at = lightning ? 1 : 0;
+  bool lightning = false;
+  std::size_t at = 0;
   std::optional<std::string> script;
   std::vector<std::string> rest;
   for (const std::string& word : words)
@@ -323,6 +359,16 @@ CommandLineJob read_command_line_job(const std::vector<std::string>& words) {
       ++at;
     } else if (ours && word.size() > 1 && word[0] == '-' && take_option(words, at, draft, script.has_value())) {
       continue;
+    } else if (!script && ours && (word == "accelerate-launch" || (word == "accelerate" && !lightning))) {
+      const bool two = word == "accelerate";
+      if (two && (at + 1 == words.size() || words[at + 1] != "launch"))
+        refuse("of `accelerate` fabric takes the place of `accelerate launch` alone",
+               "a script of that name is `./accelerate`; see `fabric help run`");
+      take_accelerate({words.begin() + static_cast<std::ptrdiff_t>(at) + (two ? 2 : 1), words.end()}, draft);
+      return std::move(draft.out);
+    } else if (!script && ours && word == "model" && !lightning) {
+      lightning = true;
+      ++at;
     } else if (!script) {
       if (ours && word.size() > 1 && word[0] == '-') refuse_unknown(word);
       script = word;
@@ -341,7 +387,7 @@ CommandLineJob read_command_line_job(const std::vector<std::string>& words) {
   Value::Array arguments(rest.begin(), rest.end());
   if (!arguments.empty()) program.set("args", Value(std::move(arguments)));
   if (lightning && !program.find("contract")) program.set("contract", "fabric-cli");
-  if (draft.out.job.find("name")->as_string().empty()) draft.out.job.set("name", name_after(draft.module ? *script + ".py" : *script));
+  complete(draft.out);
   return std::move(draft.out);
 }
 
@@ -353,12 +399,6 @@ std::span<const Option> command_line_options() {
     return options;
   }();
   return all;
-}
-
-std::string job_as_yaml(const Value& job) {
-  std::string text;
-  block(job, "", text);
-  return text;
 }
 
 }  // namespace fabric

@@ -58,6 +58,7 @@ std::string type_text(const Value& schema) {
   gather(schema, d);
   if (d.unit == "duration") return "a duration: 90s, 10m, 1h30m, 4:00:00, 1-12:00:00, or a number of seconds";
   if (d.unit == "interval") return "an interval: `500 steps`, `1 epoch`, or a number of steps";
+  if (d.unit == "extends") return "a path, `site:NAME`, or a list of these";
   if (d.unit == "inherit") return "`all`, `none`, or a list of patterns";
   if (d.unit == "devices") return "devices of a node: a count, a list of indices, or -1 for all";
   if (!d.choices.empty()) return "one of the choices";
@@ -67,7 +68,7 @@ std::string type_text(const Value& schema) {
     std::string word = type == "object" ? "map" : type == "array" ? "list" : type;
     if (type == "array" && !d.items.empty()) word += " of " + d.items + "s";
     if (type == "object" && !d.values.empty()) word += " of " + d.values + "s";
-    if (type == "string" && d.unit == "path") word = "path";
+    if (type == "string" && (d.unit == "path" || d.unit == "path pattern" || d.unit == "sbatch pattern")) word = d.unit;
     text += (text.empty() ? "" : " or ") + word;
   }
   // Bounds of a map's or a list's parts are theirs.
@@ -173,7 +174,8 @@ std::vector<std::pair<std::string, std::string>> facts_of(const FieldNames& fiel
     for (const Member& m : aliases->as_object()) words.push_back(m.key + " for " + plain(m.value));
     row("also", joined(words));
   }
-  if (!demand.unit.empty() && demand.unit != "duration" && demand.unit != "interval" && demand.unit != "path" && demand.unit != "devices" &&
+  if (!demand.unit.empty() && demand.unit != "duration" && demand.unit != "interval" && demand.unit != "path" &&
+      demand.unit != "path pattern" && demand.unit != "sbatch pattern" && demand.unit != "devices" && demand.unit != "extends" &&
       demand.unit != "inherit")
     row("unit", demand.unit);
   const Value* preset = schema.find("default");

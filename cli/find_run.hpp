@@ -1,6 +1,9 @@
 // A run by what a user calls it.
 #pragma once
 
+#include <optional>
+#include <string>
+
 #include "cli/command.hpp"
 #include "launch_backends/run_directory.hpp"
 
@@ -9,5 +12,12 @@ namespace fabric {
 // The operand: the folder of a run, the folder of all runs of a name (then the last one), NAME, or NAME/ID below --runs. Throws
 // UsageError that names what there is.
 RunDirectory find_run(const Arguments& arguments);
+
+// NAME_3, or a path that ends so: of the last array of that name the run of index 3. Absent if there is no such array. Throws UsageError
+// where that index has not begun, and so has no run yet.
+std::optional<std::string> find_run_of_index(const std::string& asked, const std::string& runs);
+
+// The plan of a run. Throws UsageError.
+Plan plan_of(const RunDirectory& run);
 
 }  // namespace fabric

@@ -53,6 +53,7 @@ std::string general_help(const Terminal& terminal) {
       "what you left to it from the hardware that it finds, shows the plan and why, and runs exactly that.",
       terminal);
   static constexpr Example tour[] = {
+      {"fabric init train.py", "write a first job.yaml for a script"},
       {"fabric plan job.yaml", "see what would run, and why"},
       {"fabric apply job.yaml", "run it"},
       {"fabric apply job.yaml --set devices=4", "with one thing changed"},
@@ -84,7 +85,7 @@ std::string general_help(const Terminal& terminal) {
                  {"1", "a fault of fabric's own, or of the disk"},
                  {"130", "interrupted"}},
                 2, terminal.width, {0}) +
-          "  apply, run and resume: the exit code of the rank that failed (128 + n for a signal), 130, 143 or 129 if\n"
+          "  apply, run, resume and attach: the exit code of the rank that failed (128 + n for a signal), 130, 143 or 129 if\n"
           "  stopped by INT, TERM or HUP, 124 at the time limit, 125 for what fabric itself refused or lost.\n";
   text += "\n`fabric help COMMAND` shows one command, `fabric explain` every field of a job.\n";
   return text;

@@ -7,9 +7,12 @@
 #include <filesystem>
 
 #include "cli/command.hpp"
+#include "cli/version.hpp"
 #include "compiler/front_ends/jsonnet.hpp"
-#include "compiler/spelling.hpp"
 #include "launch_backends/agent.hpp"
+#include "launch_backends/host.hpp"
+#include "launch_backends/slurm_batch.hpp"
+#include "schema/spelling.hpp"
 
 namespace fabric {
 namespace {
@@ -35,8 +38,8 @@ void complain(const Terminal& err, std::string_view what, std::string_view help)
   [[maybe_unused]] const int error = write_all(err.fd, text);
 }
 
-// What this process and its children may rely on: that 0, 1 and 2 are open, so that no file of a run gets such a number, and that a
-// file beyond its limit of size is an error that can be told.
+// What this process and its children may rely on: that 0, 1 and 2 are open, so that no file of a run gets such a number, that a file
+// beyond its limit of size is an error that can be told, and that the kernel keeps the end of a child until it is asked for.
 void settle_in() {
   for (int fd = open("/dev/null", O_RDWR); fd >= 0; fd = open("/dev/null", O_RDWR)) {
     if (fd <= STDERR_FILENO) continue;
@@ -44,6 +47,7 @@ void settle_in() {
     break;
   }
   std::signal(SIGXFSZ, SIG_IGN);
+  std::signal(SIGCHLD, SIG_DFL);
 }
 
 int dispatch(const std::vector<std::string>& arguments) {
@@ -94,6 +98,8 @@ int main(int argc, char** argv) {
   // What fabric starts as its own child speaks a protocol and has no options to read.
   const std::string_view name = argc > 1 ? argv[1] : "";
   if (name == "agent") return fabric::agent_main(argc - 1, argv + 1);
+  if (name == "host") return fabric::host_main(argc - 1, argv + 1, fabric::version_text());
+  if (name == "batch") return fabric::slurm_batch_main(std::filesystem::read_symlink("/proc/self/exe").string());
   if (name == "jsonnet-child") return fabric::jsonnet_child_main(argc > 2 ? argv[2] : fabric::default_libjsonnet);
   try {
     return fabric::dispatch(std::vector<std::string>(argv + 1, argv + argc));

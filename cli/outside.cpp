@@ -14,6 +14,8 @@
 #include "cli/terminal.hpp"
 #include "cli/version.hpp"
 #include "compiler/front_ends/jsonnet.hpp"
+#include "launch_backends/bind_ranks.hpp"
+#include "launch_backends/make_launch_backend.hpp"
 #include "launch_backends/process.hpp"
 
 namespace fabric {
@@ -34,6 +36,14 @@ std::string real_path(const std::string& path) {
   std::error_code error;
   const fs::path resolved = fs::canonical(path, error);
   return error ? "" : resolved.string();
+}
+
+std::vector<std::string> list_folder(const std::string& path) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator at(path, error), end; !error && at != end; at.increment(error))
+    names.push_back(at->path().filename().string());
+  return names;
 }
 
 // The child limits its own memory, CPU time and stack; the clock and the size of the answer are watched from here. It inherits
@@ -192,14 +202,17 @@ Outside make_outside(const std::string& self) {
   Outside outside;
   outside.read_file = read_file;
   outside.real_path = real_path;
+  outside.list_folder = list_folder;
   outside.evaluate_jsonnet = [self](const JsonnetProgram& program) { return evaluate_jsonnet(self, program); };
   outside.environment = [](const std::string& variable) {
     const char* value = std::getenv(variable.c_str());
     return std::string(value ? value : "");
   };
+  outside.variables = own_environment;
   outside.find_program = find_on_path;
   outside.python_version = python_version;
   outside.git_state = git_state;
+  outside.rules = [self](const JobSpec& job) { return make_launch_backend(job.backend, self)->rules(job); };
   outside.working_directory = fs::current_path().string();
   const char* worker = std::getenv("FABRIC_WORKER");
   outside.worker =

@@ -7,7 +7,7 @@
 #include <iterator>
 
 #include "cli/command.hpp"
-#include "compiler/spelling.hpp"
+#include "schema/spelling.hpp"
 
 namespace fabric {
 namespace {

@@ -1,9 +1,11 @@
 #include "cli/planning.hpp"
 
+#include <charconv>
 #include <filesystem>
 
 #include "cli/outside.hpp"
 #include "cli/render_diagnostics.hpp"
+#include "cli/render_submission.hpp"
 #include "cli/show_hardware.hpp"
 #include "launch_backends/make_launch_backend.hpp"
 #include "schema/json.hpp"
@@ -21,8 +23,8 @@ std::string_view code_of(QuestionKind kind) {
   return "FAB5003";
 }
 
-// on_command_line: the path came from the command line and not from a file.
-std::string way_out(const Question& question, bool on_command_line) {
+// on_command_line: the path came from the command line and not from a file. of_hosts: hosts of ssh were asked.
+std::string way_out(const Question& question, bool on_command_line, bool of_hosts) {
   // A shell would have replaced these.
   if (const std::size_t at = question.subject.find("/~/"); at != std::string::npos || question.subject.find("/$") != std::string::npos)
     return "`~` and `$` mean nothing in a path of a job: write it out, or give it where a shell replaces them: --set " + question.field +
@@ -35,15 +37,16 @@ std::string way_out(const Question& question, bool on_command_line) {
       return "the folder of a data set has four files, plain or with .gz behind their names; see `fabric explain " + question.field + "`";
     case QuestionKind::is_file: return "write the path of a file that is there" + from;
     case QuestionKind::is_program:
+      if (question.field == "train" && of_hosts)
+        return "install it on each host at this path, with the LibTorch that it was built with: `--stage` copies fabric alone";
       return question.field == "train" ? "build it: a fabric that was built without the runtime plans but does not train"
                                        : "write the program's path, or put its folder on PATH";
   }
   return "";
 }
 
-void ask(Planning& p) {
+void ask(Planning& p, const std::vector<Question>& questions) {
   const Compilation& c = p.compilation;
-  const std::vector<Question>& questions = c.questions;
   const std::vector<std::string> answers = p.backend->answer(questions);
   for (std::size_t i = 0; i < questions.size(); ++i) {
     if (answers[i].empty()) continue;
@@ -55,7 +58,7 @@ void ask(Planning& p) {
     d.at = Path::parse(questions[i].field).value_or(Path());
     d.label = "not usable here";
     const Origin* origin = c.origins.find(*d.at.path);
-    d.help = way_out(questions[i], origin && c.sources[origin->value.source].kind == Source::Kind::option);
+    d.help = way_out(questions[i], origin && c.sources[origin->value.source].kind == Source::Kind::option, c.backend == BackendName::ssh);
     p.compilation.diagnostics.add(std::move(d));
   }
   p.answered = true;
@@ -99,7 +102,21 @@ std::vector<std::string> command_line(std::string_view command, const std::strin
   return line;
 }
 
-Planning plan_job(const Request& request, const std::string& self, const std::optional<std::string>& hardware_file) {
+std::int64_t read_node_rank(const std::string& text) {
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || number < 0)
+    throw UsageError("`--node-rank " + text + "` is no node", "nodes are numbered from 0 on");
+  return number;
+}
+
+std::optional<std::int64_t> node_rank_of(const Arguments& arguments) {
+  const std::optional<std::string> text = arguments.value("node-rank");
+  return text ? std::optional(read_node_rank(*text)) : std::nullopt;
+}
+
+Planning plan_job(const Request& request, const std::string& self, const std::optional<std::string>& hardware_file,
+                  std::optional<std::int64_t> node_rank, bool stage) {
   Planning p;
   std::optional<Hardware> recorded;
   if (hardware_file) {
@@ -108,17 +125,32 @@ Planning plan_job(const Request& request, const std::string& self, const std::op
     recorded = read_hardware(*hardware_file, c.sources, c.origins, c.diagnostics);
     if (!recorded) return p;
   }
+  Compilation of_file = std::move(p.compilation);
   p.compilation = compile(request, make_outside(self), [&](const JobSpec& job, Diagnostics& diagnostics) {
-    p.backend = make_launch_backend(job.backend, self);
-    return recorded ? *recorded : p.backend->probe(diagnostics);
+    if (stage && job.backend != BackendName::ssh)
+      throw UsageError(
+          "`--stage` copies fabric to hosts that ssh reaches, and the backend of this job is " + std::string(name_of(job.backend)),
+          "leave it out");
+    p.backend = make_launch_backend(job.backend, self, stage);
+    if (recorded && job.backend == BackendName::local) is_one_machine(*recorded, *hardware_file, of_file.diagnostics);
+    return recorded ? p.backend->for_job(job, *recorded) : p.backend->probe(job, diagnostics);
   });
+  if (of_file.diagnostics.has_errors()) {
+    p.compilation = std::move(of_file);
+    return p;
+  }
   if (!recorded) {
-    if (!p.backend) p.backend = make_launch_backend(BackendName::local, self);
-    ask(p);
+    // Of a job with errors only this machine is asked: those of a cluster were not looked for.
+    const bool elsewhere = p.compilation.backend.value_or(BackendName::local) != BackendName::local;
+    if (!p.backend && !elsewhere) p.backend = make_launch_backend(BackendName::local, self);
+    if (p.backend) ask(p, p.compilation.questions);
   }
   if (!p.compilation.plan) return p;
-  Submission submission = p.backend->render(*p.compilation.plan, p.compilation.diagnostics);
-  if (!p.compilation.diagnostics.has_errors()) p.submission = std::move(submission);
+  Submission submission = p.backend->render(*p.compilation.plan, node_rank, p.compilation.diagnostics);
+  if (!recorded && !submission.questions.empty()) ask(p, submission.questions);
+  if (p.compilation.diagnostics.has_errors()) return p;
+  tell_causes(submission, p.compilation);
+  p.submission = std::move(submission);
   return p;
 }
 

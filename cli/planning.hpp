@@ -11,6 +11,7 @@
 #include "cli/command.hpp"
 #include "compiler/compile.hpp"
 #include "launch_backends/launch_backend.hpp"
+#include "launch_backends/process.hpp"
 
 namespace fabric {
 
@@ -18,10 +19,15 @@ inline constexpr Option profile_option{"--profile", "NAME", "Apply this profile 
 inline constexpr Option set_option{"--set", "PATH=VALUE", "Set one field, as in --set train.optimizer.lr=0.01.", true};
 inline constexpr Option hardware_option{"--hardware", "FILE",
                                         "Plan for the machine that FILE describes (see fabric probe) and not for this one."};
+inline constexpr Option node_rank_option{
+    "--node-rank", "N", "Of a job with several num_nodes, start the part of this node alone; the others are started by hand too."};
 inline constexpr Option runs_option{"--runs", "DIR", "Where runs are kept; `runs` in the working directory by default."};
+inline constexpr Option stage_option{"--stage", "",
+                                     "Copy this fabric to hosts of ssh that lack it, into ~/.cache/fabric/builds there, and use it there."};
 inline constexpr Option format_option{"--format", "human|json", "Form of what is printed; human by default."};
 
 struct Planning {
+  double asked = now_seconds();  // when it began, since the epoch
   // Its diagnostics hold everything that was found; its plan is there only if there were no errors.
   Compilation compilation;
   std::unique_ptr<LaunchBackend> backend;
@@ -40,7 +46,14 @@ Request request_of(const Arguments& arguments);
 std::vector<std::string> command_line(std::string_view command, const std::string& job, const Request& request);
 
 // hardware_file: plan for that machine; questions about paths are then left open.
-Planning plan_job(const Request& request, const std::string& self, const std::optional<std::string>& hardware_file);
+// node_rank: of several nodes, the one that is to be started by hand. stage: fabric is copied to hosts that lack it; throws UsageError
+// where the job's backend has none.
+Planning plan_job(const Request& request, const std::string& self, const std::optional<std::string>& hardware_file,
+                  std::optional<std::int64_t> node_rank = std::nullopt, bool stage = false);
+
+// What --node-rank says. Throws UsageError.
+std::int64_t read_node_rank(const std::string& text);
+std::optional<std::int64_t> node_rank_of(const Arguments& arguments);
 
 // Prints diagnostics to standard error, or as JSON to standard output if `--format json` was given. Nothing where there are none.
 void report(const Invocation& invocation, const Compilation& compilation);

@@ -1,5 +1,7 @@
 #include "cli/saved_plan.hpp"
 
+#include <algorithm>
+
 #include "cli/outside.hpp"
 #include "cli/plan_diff.hpp"
 #include "cli/show_plan.hpp"
@@ -26,13 +28,13 @@ void refuse(Diagnostics& diagnostics, std::string code, std::string message, std
   diagnostics.add(std::move(d));
 }
 
-std::optional<Saved> load(const std::string& name, const std::string& text, Compilation& c) {
+std::optional<Saved> load(const std::string& name, const std::string& text, const std::string& way_out, Compilation& c) {
   const std::uint32_t source = c.sources.add({name, text, Source::Kind::file});
   const std::optional<Value> document = read_json(c.sources, source, nullptr, c.diagnostics, LargeIntegers::canonical);
   if (!document) return std::nullopt;
   const Value* id = document->find("plan_id");
   const Value* plan = document->find("plan");
-  const std::string again = "make it again with `fabric plan JOB -o " + name + "`";
+  const std::string again = way_out.empty() ? "make it again with `fabric plan JOB -o " + name + "`" : way_out;
   if (!id || !id->is_string() || !plan || !plan->is_object()) {
     refuse(c.diagnostics, "FAB6003", name + " is not a saved plan", again);
     return std::nullopt;
@@ -50,9 +52,33 @@ std::optional<Saved> load(const std::string& name, const std::string& text, Comp
   }
 }
 
-std::vector<Note> notes_on(const std::vector<Difference>& all) {
+// What has become of inherited variables; a digest says no more than that a value is another.
+void tell_of_variables(const Plan& saved, const Plan& now, std::vector<Note>& notes) {
+  const auto of = [](const Plan& plan) { return plan.groups.empty() ? std::nullopt : plan.groups.front().rank.inherited; };
+  const std::optional<Inherited> before = of(saved), after = of(now);
+  if (!before || !after || *before == *after) return;
+  const auto lacks = [](const std::vector<std::string>& names, const std::string& name) {
+    return !std::binary_search(names.begin(), names.end(), name);
+  };
+  std::string changes;
+  const auto change = [&changes](const std::string& name, const char* how) { changes += (changes.empty() ? "" : ", ") + name + how; };
+  for (const std::string& name : before->names)
+    if (lacks(after->names, name)) change(name, " is gone");
+  for (const std::string& name : after->names)
+    if (lacks(before->names, name)) change(name, " is new");
+  if (changes.empty()) {
+    std::string names;
+    for (const std::string& name : after->names) names += (names.empty() ? "" : ", ") + name;
+    changes = "the value of one of " + names;
+  }
+  notes.push_back({"inherited variables have changed: " + changes, {}});
+}
+
+std::vector<Note> notes_on(const std::vector<Difference>& all, const Plan& saved, const Plan& now) {
   std::vector<Note> notes;
+  tell_of_variables(saved, now, notes);
   for (const Difference& d : all) {
+    if (d.path.find(".rank.inherited.") != std::string::npos) continue;
     if (notes.size() == differences_shown) {
       notes.push_back({"and " + std::to_string(all.size() - differences_shown) + " more", {}});
       break;
@@ -97,11 +123,12 @@ bool looks_like_saved_plan(std::string_view text) {
   return text.substr(begin).starts_with("{\"plan\":");
 }
 
-Planning plan_saved(const std::string& name, const std::string& text, const std::string& self, const std::string& way_out) {
+Planning plan_saved(const std::string& name, const std::string& text, const std::string& self, const std::string& way_out,
+                    std::optional<std::int64_t> node_rank, bool stage) {
   Planning p;
-  const std::optional<Saved> saved = load(name, text, p.compilation);
+  const std::optional<Saved> saved = load(name, text, way_out, p.compilation);
   if (!saved) return p;
-  p = plan_job(saved->plan.request, self, std::nullopt);
+  p = plan_job(saved->plan.request, self, std::nullopt, node_rank, stage);
   const std::string remake = way_out.empty() ? "look at it and save it again: " + remake_line(saved->plan.request, name) : way_out;
   if (!p.compilation.plan) {
     refuse(p.compilation.diagnostics, "FAB6002", name + " is stale: its job does not give a plan any more", remake);
@@ -111,9 +138,11 @@ Planning plan_saved(const std::string& name, const std::string& text, const std:
   const std::optional<Value> now = read_json(canonical_json(to_value(*p.compilation.plan)));
   const std::vector<Difference> changed = differences(saved->value, *now);
   if (saved->edited)
-    refuse(p.compilation.diagnostics, "FAB6001", name + " was edited: its id is not that of its content", remake, notes_on(changed));
+    refuse(p.compilation.diagnostics, "FAB6001", name + " was edited: its id is not that of its content", remake,
+           notes_on(changed, saved->plan, *p.compilation.plan));
   else if (!changed.empty())
-    refuse(p.compilation.diagnostics, "FAB6002", name + " is stale: planned now, it is another plan", remake, notes_on(changed));
+    refuse(p.compilation.diagnostics, "FAB6002", name + " is stale: planned now, it is another plan", remake,
+           notes_on(changed, saved->plan, *p.compilation.plan));
   if (p.compilation.diagnostics.has_errors()) p.submission.reset();
   return p;
 }

@@ -2,6 +2,7 @@
 // can be made again: its id must be that of its bytes, and compiling its request now must give the same plan.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,7 +21,9 @@ bool looks_like_saved_plan(std::string_view text);
 void refuse_saved_plan(const std::string& job);
 
 // The plan that `text`, the content of the file `name`, holds, planned again on this machine. Good only if nothing has changed
-// since it was saved; else its diagnostics name what did (FAB6xxx). way_out is their help; by default, to save the plan again.
-Planning plan_saved(const std::string& name, const std::string& text, const std::string& self, const std::string& way_out = "");
+// since it was saved; else its diagnostics name what did (FAB6xxx). way_out is their help; by default, to save the plan again. node_rank:
+// as for plan_job, and stage.
+Planning plan_saved(const std::string& name, const std::string& text, const std::string& self, const std::string& way_out = "",
+                    std::optional<std::int64_t> node_rank = std::nullopt, bool stage = false);
 
 }  // namespace fabric

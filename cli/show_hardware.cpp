@@ -5,41 +5,41 @@
 #include <fmt/core.h>
 
 #include "cli/outside.hpp"
+#include "cli/spoken.hpp"
 #include "schema/hardware_schema.hpp"
 #include "schema/json.hpp"
 #include "schema/json_schema.hpp"
+#include "schema/number_list.hpp"
 
 namespace fabric {
 namespace {
 
 using Rows = std::vector<std::vector<std::string>>;
 
-// 0-3,8
-std::string ranges(const std::vector<std::int64_t>& numbers) {
-  std::string text;
-  for (std::size_t i = 0; i < numbers.size();) {
-    std::size_t last = i;
-    while (last + 1 < numbers.size() && numbers[last + 1] == numbers[last] + 1) ++last;
-    text += fmt::format("{}{}", text.empty() ? "" : ",", numbers[i]);
-    if (last > i) text += fmt::format("-{}", numbers[last]);
-    i = last + 1;
-  }
-  return text;
+// 64 of the CPUs share 32 cores: 0,32 and so on
+std::string smt_words(const Host& host) {
+  std::size_t cpus = 0;
+  for (const std::vector<std::int64_t>& core : *host.smt_siblings) cpus += core.size();
+  return fmt::format("{} of the CPUs are threads of {} {}, such as {}", cpus, host.smt_siblings->size(),
+                     host.smt_siblings->size() == 1 ? "core" : "cores", number_list_text(host.smt_siblings->front()));
 }
 
-std::string show_host(const Host& host, std::int64_t count, const Terminal& terminal) {
-  std::string text =
-      terminal.paint(Style::strong, sanitised(host.hostname)) + (count > 1 ? fmt::format("  and {} alike", count - 1) : "") + "\n\n";
+std::string show_host(const HostGroup& group, const Terminal& terminal) {
+  const Host& host = group.host;
+  std::string text = terminal.paint(Style::strong, sanitised(host.hostname)) +
+                     (group.count > 1 ? fmt::format("  and {} alike", group.count - 1) : "") +
+                     (group.unavailable.value_or(0) > 0 ? fmt::format("; {} of them take no job now", *group.unavailable) : "") + "\n\n";
   Rows rows;
   const auto row = [&](std::string_view what, std::string value) {
     rows.push_back({terminal.paint(Style::faint, what), std::move(value)});
   };
-  row("CPUs", fmt::format("{} of {}: {}", host.cpus.size(), host.cpus_online, ranges(host.cpus)));
+  row("CPUs", fmt::format("{} of {}: {}", host.cpus.size(), host.cpus_online, number_list_text(host.cpus)));
+  if (host.smt_siblings && !host.smt_siblings->empty()) row("Cores", smt_words(host));
   if (host.cpu_quota) row("CPU quota", fmt::format("{:.2f} CPUs' worth of time", *host.cpu_quota));
   row("Memory", spoken_bytes(host.memory_bytes));
   if (host.memory_limit) row("Memory limit", spoken_bytes(*host.memory_limit));
   for (const NumaNode& n : host.numa_nodes)
-    row(fmt::format("NUMA node {}", n.id), fmt::format("CPUs {}, {}", ranges(n.cpus), spoken_bytes(n.memory_bytes)));
+    row(fmt::format("NUMA node {}", n.id), fmt::format("CPUs {}, {}", number_list_text(n.cpus), spoken_bytes(n.memory_bytes)));
   for (std::size_t i = 0; i < host.interfaces.size(); ++i) {
     const NetworkInterface& first = host.interfaces[i];
     const auto same = [&](const NetworkInterface& other) { return other.name == first.name; };
@@ -52,8 +52,9 @@ std::string show_host(const Host& host, std::int64_t count, const Terminal& term
   }
   row("NVIDIA driver", host.nvidia_driver ? sanitised(*host.nvidia_driver) : "none that can be used");
   for (const Gpu& g : host.gpus) {
-    std::string line =
-        fmt::format("{}, {}, compute capability {}.{}", sanitised(g.name), spoken_bytes(g.memory_bytes), g.compute_major, g.compute_minor);
+    std::string line = sanitised(g.name);
+    if (g.memory_bytes) line += ", " + spoken_bytes(*g.memory_bytes);
+    if (g.compute_major && g.compute_minor) line += fmt::format(", compute capability {}.{}", *g.compute_major, *g.compute_minor);
     if (g.numa_node) line += fmt::format(", NUMA node {}", *g.numa_node);
     row(fmt::format("GPU {}", g.index), line);
   }
@@ -75,7 +76,7 @@ std::string spoken_bytes(std::int64_t bytes) {
 
 std::string show_hardware(const Hardware& hardware, const Terminal& terminal) {
   std::string text;
-  for (const HostGroup& group : hardware.groups) text += (text.empty() ? "" : "\n") + show_host(group.host, group.count, terminal);
+  for (const HostGroup& group : hardware.groups) text += (text.empty() ? "" : "\n") + show_host(group, terminal);
   return text;
 }
 
@@ -133,15 +134,17 @@ std::optional<Hardware> read_hardware(const std::string& path, Sources& sources,
   const std::vector<Violation> violations = JsonSchema(hardware_schema()).validate(*value);
   for (const Violation& violation : violations) diagnostics.add(wrong_hardware(violation));
   if (!violations.empty()) return std::nullopt;
-  Hardware hardware = from_value<Hardware>(*value);
-  if (hardware.groups.size() == 1 && hardware.groups.front().count == 1) return hardware;
-  d.code = "FAB4803";
-  d.message = path + " describes several machines, and this version of fabric plans for one";
+  return from_value<Hardware>(*value);
+}
+
+bool is_one_machine(const Hardware& hardware, const std::string& path, Diagnostics& diagnostics) {
+  if (hardware.groups.size() == 1 && hardware.groups.front().count == 1) return true;
+  Diagnostic d{.code = "FAB4803", .message = path + " describes several machines, and backend local is one"};
   d.at = Place("groups");
   d.label = "more than one";
-  d.help = "leave one group with `count: 1`";
+  d.help = "leave one group with `count: 1`, or write another backend";
   diagnostics.add(std::move(d));
-  return std::nullopt;
+  return false;
 }
 
 }  // namespace fabric

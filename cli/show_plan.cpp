@@ -1,9 +1,14 @@
 #include "cli/show_plan.hpp"
 
+#include <algorithm>
+#include <filesystem>
+
 #include <fmt/core.h>
 
 #include "cli/outside.hpp"
+#include "compiler/choose_hosts.hpp"
 #include "schema/json.hpp"
+#include "schema/number_list.hpp"
 
 namespace fabric {
 namespace {
@@ -79,6 +84,21 @@ std::string devices_of(const NodeGroup& group) {
   return fmt::format("{} {}", kind, joined(ids, ","));
 }
 
+// ranks 0-1 on 0-15; ranks 2-3 on 16-31
+std::string bound_cpus(const NodeGroup& group) {
+  std::vector<std::pair<std::string, std::vector<std::int64_t>>> sets;
+  for (const RankCpus& row : group.cpus) {
+    const auto same = std::find_if(sets.begin(), sets.end(), [&row](const auto& set) { return set.first == row.cpus; });
+    if (same == sets.end()) sets.push_back({row.cpus, {row.of}});
+    else same->second.push_back(row.of);
+  }
+  const std::string_view noun = group.accelerator == Accelerator::cuda ? "GPU" : group.nodes == 1 ? "rank" : "local rank";
+  std::vector<std::string> words;
+  for (const auto& [cpus, who] : sets)
+    words.push_back(fmt::format("{}{} {} on {}", noun, who.size() == 1 ? "" : "s", number_list_text(who), cpus));
+  return joined(words, "; ");
+}
+
 std::string title(const Plan& plan, const Terminal& terminal) {
   return terminal.paint(Style::strong, sanitised(plan.name)) + "  " + terminal.paint(Style::faint, "plan " + plan_id(plan).substr(0, 12)) +
          "\n\n";
@@ -94,11 +114,46 @@ Rows facts(const Plan& plan, const Terminal& terminal, const std::string& where)
   if (!plan.request.profiles.empty()) row("Profile", sanitised(joined(plan.request.profiles, ", ")));
   for (const std::string& set : plan.request.sets) row("Set", sanitised(set));
   row("Where", sanitised(where));
+  if (plan.job.ssh && plan.job.ssh->controller == SshController::first_host)
+    row("Conducted", "on " + sanitised(plan.groups.front().hosts.front()) + ", by a process there");
   row("Ranks", resources(plan));
+  for (const NodeGroup& group : plan.groups)
+    if (!group.cpus.empty()) row("CPUs", bound_cpus(group));
   if (plan.job.train)
     for (auto& [what, text] : training(*plan.job.train)) row(what, std::move(text));
   if (plan.job.program) row("Program", sanitised(program(*plan.job.program, plan.code)));
+  if (plan.job.code.sync)
+    row("Code", "a copy of " + sanitised(*plan.job.code.sync) + (plan.job.ssh ? ", brought to hosts with a disk of their own" : ""));
   return rows;
+}
+
+// hardware_file: describes the machines, and nobody was asked.
+std::string machines_of(const Plan& plan, const std::optional<std::string>& hardware_file) {
+  if (plan.job.ssh) {
+    std::vector<std::string> names;
+    for (const NodeGroup& group : plan.groups) names.insert(names.end(), group.hosts.begin(), group.hosts.end());
+    return (names.size() == 1 ? "over ssh on " : plural(plan.job.num_nodes, "host") + " over ssh: ") + names_in_words(names) +
+           (hardware_file ? ", as " + std::filesystem::path(*hardware_file).filename().string() + " describes" : "");
+  }
+  if (!plan.job.slurm) return hardware_file ? "the machine that " + *hardware_file + " describes" : "this machine";
+  const Slurm& slurm = *plan.job.slurm;
+  std::string where = plan.job.num_nodes == 1 ? "1 node" : std::to_string(plan.job.num_nodes) + " nodes";
+  where += " of SLURM, " + (slurm.partition ? "partition " + *slurm.partition : std::string("its default partition"));
+  if (hardware_file) where += ", as " + std::filesystem::path(*hardware_file).filename().string() + " describes";
+  return where + "; `--render slurm` shows the batch script";
+}
+
+// The part of several nodes that is started here. Their plans can be compared, since they are one.
+std::string place_of(const Plan& plan, std::string where, std::optional<std::int64_t> node_rank) {
+  if (!node_rank || plan.job.num_nodes == 1) return where;
+  for (const NodeGroup& group : plan.groups) {
+    const std::int64_t index = *node_rank - group.first_node;
+    if (index < 0 || index >= group.nodes) continue;
+    where +=
+        fmt::format(", as node {} of nodes {}: rank{} {}; the plan is the same on each", *node_rank, range(0, plan.job.num_nodes),
+                    group.ranks_per_node == 1 ? "" : "s", range(group.first_rank + index * group.ranks_per_node, group.ranks_per_node));
+  }
+  return where;
 }
 
 std::string section(std::string_view name, const Terminal& terminal) { return '\n' + terminal.paint(Style::strong, name) + '\n'; }
@@ -139,21 +194,26 @@ std::string shell_line(const std::vector<std::string>& arguments) {
   return joined(words, " ");
 }
 
-std::string show_plan_briefly(const Plan& plan, const Terminal& terminal, const std::string& run) {
-  Rows rows = facts(plan, terminal, "this machine");
+std::string show_plan_briefly(const Plan& plan, const Terminal& terminal, const std::string& run, std::optional<std::int64_t> node_rank) {
+  Rows rows = facts(plan, terminal, place_of(plan, machines_of(plan, std::nullopt), node_rank));
   if (!run.empty()) rows.push_back({terminal.paint(Style::faint, "Run"), sanitised(shown_path(run))});
   return title(plan, terminal) + table(rows, 2, terminal.width);
 }
 
-std::string show_plan(const Plan& plan, const std::optional<std::string>& hardware_file, const Terminal& terminal) {
-  const std::string where = hardware_file ? "the machine that " + *hardware_file + " describes" : "this machine";
+std::string show_plan(const Plan& plan, const std::optional<std::string>& hardware_file, const Terminal& terminal,
+                      std::optional<std::int64_t> node_rank) {
+  const std::string where = place_of(plan, machines_of(plan, hardware_file), node_rank);
   std::string text = title(plan, terminal) + table(facts(plan, terminal, where), 2, terminal.width);
 
   Rows nodes = {{terminal.paint(Style::faint, "node"), terminal.paint(Style::faint, "ranks"), terminal.paint(Style::faint, "devices"),
                  terminal.paint(Style::faint, "threads a rank"), terminal.paint(Style::faint, "starts")}};
-  for (const NodeGroup& group : plan.groups)
+  const bool named = !plan.groups.front().hosts.empty();
+  if (named) nodes.front().insert(nodes.front().begin() + 1, terminal.paint(Style::faint, plan.job.num_nodes == 1 ? "host" : "hosts"));
+  for (const NodeGroup& group : plan.groups) {
     nodes.push_back({range(group.first_node, group.nodes), range(group.first_rank, group.nodes * group.ranks_per_node), devices_of(group),
                      std::to_string(plan.job.threads), sanitised(command_of(group.rank))});
+    if (named) nodes.back().insert(nodes.back().begin() + 1, sanitised(names_in_words(group.hosts)));
+  }
   text += section("Nodes", terminal) + table(nodes, 2, terminal.width);
 
   if (!plan.decisions.empty()) {
@@ -175,6 +235,13 @@ std::string show_plan(const Plan& plan, const std::optional<std::string>& hardwa
   return text;
 }
 
+std::string show_missing_promises(const std::vector<std::string>& promises, const Terminal& terminal) {
+  if (promises.empty()) return "";
+  Rows rows;
+  for (const std::string& promise : promises) rows.push_back({"-", sanitised(promise)});
+  return section("Cannot be promised in this shape", terminal) + table(rows, 2, terminal.width);
+}
+
 std::string show_ranks(const Plan& plan, const Terminal& terminal) {
   std::string text;
   for (const NodeGroup& group : plan.groups) {
@@ -193,11 +260,19 @@ std::string show_ranks(const Plan& plan, const Terminal& terminal) {
       };
       row("node", fmt::format("{}, local rank {}", node, local));
       row("device", device);
+      const bool open = group.accelerator == Accelerator::cuda && group.device_ids.empty();
+      const std::int64_t of = group.accelerator == Accelerator::cuda && !open ? group.device_ids[static_cast<std::size_t>(local)] : local;
+      const auto cpus = std::find_if(group.cpus.begin(), group.cpus.end(), [of](const RankCpus& r) { return r.of == of; });
+      if (open && !group.cpus.empty()) row("CPUs", "those of its device");
+      else if (cpus != group.cpus.end()) row("CPUs", cpus->cpus);
       row("starts", joined(argv, " "));
       row("in", bound(group.rank.cwd, rank, local, node));
       text += table(rows, 2, terminal.width);
       Rows variables;
       for (const auto& [name, value] : group.rank.env) variables.push_back({sanitised(name), sanitised(bound(value, rank, local, node))});
+      for (const auto& [name, value] : group.rank.defaults)
+        if (!group.rank.env.contains(name))
+          variables.push_back({sanitised(name), sanitised(bound(value, rank, local, node)) + ", unless the environment has it"});
       text += table(variables, 4, terminal.width);
     }
     text += section("Removed from what ranks inherit", terminal);

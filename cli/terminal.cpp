@@ -129,6 +129,12 @@ Terminal Terminal::of(int fd) {
   return of(fd, is_terminal, is_terminal ? size.ws_col : 0, [](const char* name) { return std::getenv(name); });
 }
 
+std::size_t Terminal::present_width() const {
+  winsize size{};
+  if (!interactive || set(std::getenv("COLUMNS")) || ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return width;
+  return std::clamp<std::size_t>(size.ws_col, 40, 400);
+}
+
 std::string Terminal::paint(Style style, std::string_view text) const {
   if (!colour || style == Style::plain || text.empty()) return std::string(text);
   return fmt::format("{}{}\x1b[0m", escape_of(style), text);

@@ -23,6 +23,8 @@ struct Terminal {
   static Terminal of(int fd);
   static Terminal of(int fd, bool is_terminal, std::size_t columns, const Environment& environment);
 
+  // width, or what it has become since if the user has changed the size of the terminal.
+  std::size_t present_width() const;
   std::string paint(Style style, std::string_view text) const;
   // Writes all of text. A reader that has gone away is no error: what it would have read is dropped. Any other failure throws
   // std::system_error.

@@ -25,9 +25,20 @@ class JobChecker {
     environment();
     address();
     restart();
+    lease();
   }
 
  private:
+  void lease() {
+    constexpr double shortest = 1;  // seconds
+    if (job_.backend != BackendName::ssh || !job_.ssh || job_.ssh->lease.seconds >= shortest) return;
+    diagnostics_.add({.code = "FAB3309",
+                      .message = "a lease of " + job_.ssh->lease.str() + " would end runs of which nothing is wrong",
+                      .at = Place("ssh.lease"),
+                      .label = "less than 1s",
+                      .help = "write the time for which a host may be silent, such as `60s`"});
+  }
+
   void restart() {
     for (std::size_t i = 0; i < job_.restart.on.size(); ++i) {
       const std::optional<std::string>& log = job_.restart.on[i].log;
@@ -60,6 +71,12 @@ class JobChecker {
   }
 
   void devices() {
+    if (job_.visible_devices == VisibleDevices::rank && on(Accelerator::cpu))
+      diagnostics_.add({.code = "FAB3017",
+                        .message = "visible_devices `rank` is about GPUs, and accelerator is `cpu`",
+                        .at = Place("visible_devices"),
+                        .label = "no GPU to hide",
+                        .help = "remove it, or write `accelerator: cuda`"});
     if (is_auto(job_.devices) || !on(Accelerator::cpu)) return;
     const Devices& devices = std::get<Devices>(job_.devices);
     if (!devices.ids.empty())
@@ -140,6 +157,12 @@ class JobChecker {
                         .at = Place("train", true),
                         .label = "no end in here",
                         .help = "add `epochs: 3`; a profile or --set that takes one back with null gives the other"});
+    if (job_.checkpoint.path)
+      diagnostics_.add({.code = "FAB3049",
+                        .message = "`checkpoint.path` has no effect on training by fabric, which keeps its checkpoints in the run's folder",
+                        .at = Place("checkpoint.path", true),
+                        .label = "nothing reads this",
+                        .help = "remove it; `--runs DIR` keeps runs, and their checkpoints, elsewhere"});
     only_for(train, OptimizerName::sgd, "train.optimizer.momentum", "FAB3005");
     only_for(train, OptimizerName::adamw, "train.optimizer.betas", "FAB3006");
     only_for(train, OptimizerName::adamw, "train.optimizer.eps", "FAB3007");
@@ -188,9 +211,22 @@ class JobChecker {
                             .at = Place(Path("program") / field),
                             .label = "reaches nobody",
                             .help = "give it to the program as an argument, or write `contract: torchrun`"});
-    for (const char* field : {"seed", "checkpoint", "process_group"}) {
-      const Path path(field);
-      if (!origins_.find(path)) continue;
+    if (program.contract == Contract::none) {
+      const bool bound = !is_auto(job_.binding) && std::get<CpuBinding>(job_.binding) != CpuBinding::none;
+      for (const auto& [field, chosen] : {std::pair{"binding", bound}, {"visible_devices", job_.visible_devices == VisibleDevices::rank}})
+        if (chosen)
+          diagnostics_.add(
+              {.code = "FAB3050",
+               .message = std::string("`") + field + "` is about each rank, and under the contract none fabric starts one process a node",
+               .at = Place(Path(field), true),
+               .label = "has no effect",
+               .help = "remove it, or let fabric start the ranks: `contract: torchrun`"});
+    }
+    for (const char* field : {"seed", "checkpoint", "checkpoint.every", "checkpoint.keep", "process_group"}) {
+      const Path path = *Path::parse(field);
+      const bool with_its_section =
+          field == std::string_view("checkpoint") ? job_.checkpoint.path.has_value() : !job_.checkpoint.path && path.steps().size() > 1;
+      if (with_its_section || !origins_.find(path)) continue;
       diagnostics_.add({.code = "FAB3033",
                         .message = "`" + path.str() + "` has no effect on a program",
                         .at = Place(path, true),

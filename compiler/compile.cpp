@@ -1,12 +1,16 @@
 #include "compiler/compile.hpp"
 
+#include <filesystem>
+
 #include <algorithm>
 
 #include "compiler/check_job.hpp"
+#include "compiler/choose_hosts.hpp"
 #include "compiler/layers.hpp"
 #include "compiler/make_plan.hpp"
 #include "compiler/read_job.hpp"
 #include "compiler/resolve_auto.hpp"
+#include "compiler/resolve_code.hpp"
 #include "compiler/schema_diagnostics.hpp"
 
 namespace fabric {
@@ -60,6 +64,7 @@ std::optional<ProgramStart> check_the_job(const JobSpec& job, const std::string&
 // What else is wrong, judged without the parts that were refused, so that a user sees all errors in one go.
 void check_the_rest(Value job, std::vector<Path> refused, const std::string& folder, const Outside& outside, Compilation& c) {
   for (const Path& path : refused) take_out(job, path);
+  job.erase("extends");
   job.erase("profiles");
   fill_defaults(job);
   std::optional<JobSpec> rest;
@@ -72,6 +77,7 @@ void check_the_rest(Value job, std::vector<Path> refused, const std::string& fol
       take_out(job, section);
       refused.push_back(section);
     }
+  c.backend = rest->backend;
   Diagnostics more;
   check_the_job(*rest, folder, outside, c, more);
   for (const Diagnostic& d : more.all())
@@ -88,6 +94,7 @@ Compilation check(const Request& request, const Outside& outside) {
   Compilation c;
   std::optional<Layered> layered = read_layers(request, outside, c.sources, c.origins, c.diagnostics);
   if (!layered) return c;
+  c.extended = std::move(layered->extended);
 
   const std::vector<Path> refused = check_against_schema(layered->job, c.origins, c.sources, c.diagnostics);
   if (c.diagnostics.has_errors()) {
@@ -97,6 +104,7 @@ Compilation check(const Request& request, const Outside& outside) {
 
   CheckedJob checked;
   checked.merged = std::move(layered->job);
+  checked.merged.erase("extends");
   checked.merged.erase("profiles");
   fill_defaults(checked.merged);
   try {
@@ -111,9 +119,14 @@ Compilation check(const Request& request, const Outside& outside) {
     return c;
   }
   checked.inputs = std::move(layered->inputs);
+  c.backend = checked.job.backend;
+  choose_hosts(checked.job, outside, c.sources, checked.inputs, checked.decisions, c.diagnostics);
   checked.start = check_the_job(checked.job, layered->folder, outside, c, c.diagnostics);
-  if (checked.start)
+  if (checked.start) {
     for (const Input& input : checked.start->inputs) checked.inputs.push_back(input);
+    if (const Value* word = checked.merged.find("accelerator"); word && !is_auto(checked.job.accelerator))
+      checked.start->accelerator = word->as_string();
+  }
   c.checked = std::move(checked);
   return c;
 }
@@ -122,10 +135,15 @@ Compilation compile(const Request& request, const Outside& outside, const std::f
   Compilation c = check(request, outside);
   if (!c.checked || c.diagnostics.has_errors()) return c;
 
+  const BackendRules rules = rules_of(outside, c.checked->job);
   const Hardware machines = hardware(c.checked->job, c.diagnostics);
   if (c.diagnostics.has_errors()) return c;
-  std::optional<Resolution> resolution = resolve_auto(c.checked->job, machines, c.diagnostics);
+  std::optional<Resolution> resolution = resolve_auto(c.checked->job, machines, c.diagnostics, rules);
   if (!resolution) return c;
+  resolution->decisions.insert(resolution->decisions.end(), c.checked->decisions.begin(), c.checked->decisions.end());
+  resolve_code(c.checked->job, rules, std::filesystem::path(request.job).parent_path().string(), *resolution, c.questions, outside,
+               c.diagnostics);
+  if (c.diagnostics.has_errors()) return c;
   c.plan = make_plan(std::move(*resolution), request, c.checked->inputs, c.checked->start, c.questions, outside);
   return c;
 }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "compiler/layers.hpp"
 #include "compiler/outside.hpp"
 #include "compiler/resolve_program.hpp"
 #include "schema/diagnostic.hpp"
@@ -23,6 +24,7 @@ struct CheckedJob {
   JobSpec job;
   Value merged;                       // the long form, defaults filled in
   std::vector<Input> inputs;          // every file that was read
+  std::vector<Decision> decisions;    // that needed no hardware
   std::optional<ProgramStart> start;  // of a program
 };
 
@@ -31,9 +33,11 @@ struct Compilation {
   SourceMap origins;
   Diagnostics diagnostics;
   std::optional<CheckedJob> checked;
+  std::vector<ExtendedSource> extended;  // what of `sources` lies under the job
   // For the place of the run to answer, errors or not: of all that could be read.
   std::vector<Question> questions;
-  std::optional<Plan> plan;  // only if there were no errors
+  std::optional<BackendName> backend;  // which has to answer them, as far as it could be read
+  std::optional<Plan> plan;            // only if there were no errors
 };
 
 // Reads and checks a job: text, layers, schema, and what must hold between fields whatever the machine. Leaves `plan` empty.

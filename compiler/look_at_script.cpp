@@ -28,8 +28,13 @@ ScriptLook look_at_script(std::string_view text) {
   const bool imports = has("import") && has("lightning");
   look.lightning_fabric = imports && (has("Fabric(") || has("Fabric ("));
   look.launches = has(".launch(");
-  look.local_rank_option = has("--local-rank") || has("--local_rank");
+  // torch.distributed.launch gives the first since PyTorch 2.0.
+  look.local_rank_option = has("--local-rank") ? "--local-rank" : has("--local_rank") ? "--local_rank" : "";
   look.local_rank_variable = has("LOCAL_RANK");
+  for (const char* word : {"RANK", "torch.distributed", "init_process_group", "lightning", "accelerate", "deepspeed", "transformers",
+                           "horovod", "MASTER_ADDR", "WORLD_SIZE"})
+    look.joins_ranks = look.joins_ranks || has(word);
+  look.starts_ranks = has("mp.spawn(") || has("multiprocessing.spawn(") || has("start_processes(");
   return look;
 }
 

@@ -2,6 +2,7 @@
 // ways that only Python knows.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 namespace fabric {
@@ -9,8 +10,10 @@ namespace fabric {
 struct ScriptLook {
   bool lightning_fabric = false;     // makes a Fabric object of Lightning's
   bool launches = false;             // calls .launch( somewhere
-  bool local_rank_option = false;    // parses --local-rank or --local_rank
+  std::string local_rank_option;     // --local-rank or --local_rank, whichever it parses; empty: neither
   bool local_rank_variable = false;  // reads LOCAL_RANK
+  bool joins_ranks = false;          // names a variable or a library by which ranks find each other
+  bool starts_ranks = false;         // starts its own peers, as torch.multiprocessing.spawn does
 };
 
 ScriptLook look_at_script(std::string_view text);

@@ -2,6 +2,8 @@
 
 #include <filesystem>
 
+#include "compiler/resolve_code.hpp"
+
 namespace fabric {
 namespace {
 
@@ -24,6 +26,7 @@ const std::vector<std::string> foreign_variables = {"RANK",
                                                     "ACCELERATE_DEEPSPEED_*",
                                                     "ACCELERATE_DYNAMO_*",
                                                     "PL_GLOBAL_SEED",
+                                                    "PL_SEED_WORKERS",
                                                     "FABRIC_*",
                                                     "OMPI_COMM_WORLD_*",
                                                     "PMI_RANK",
@@ -37,13 +40,19 @@ const std::vector<std::string> foreign_variables = {"RANK",
 
 using Variables = std::map<std::string, Text>;
 
+// A rank that sees its own GPU alone takes the first that it sees.
+Text local_rank_of(const Plan& plan, const NodeGroup& group) {
+  const bool alone = plan.job.visible_devices == VisibleDevices::rank && group.accelerator == Accelerator::cuda;
+  return alone ? Text("0") : Text(Binding::local_rank);
+}
+
 // Who a rank is. docs/variables.md has the table.
 void tell_place(Contract contract, const Plan& plan, const NodeGroup& group, Variables& env) {
   if (contract == Contract::none) return;
   const std::string world = std::to_string(plan.world_size);
   const std::string nodes = std::to_string(plan.job.num_nodes);
   env["RANK"] = Text(Binding::rank);
-  env["LOCAL_RANK"] = Text(Binding::local_rank);
+  env["LOCAL_RANK"] = local_rank_of(plan, group);
   env["WORLD_SIZE"] = Text(world);
   env["LOCAL_WORLD_SIZE"] = Text(std::to_string(group.ranks_per_node));
   env["NODE_RANK"] = Text(Binding::node_rank);
@@ -88,8 +97,7 @@ void tell_choices(const Program& program, const std::optional<std::string>& acce
   }
 }
 
-Variables rank_environment(const Plan& plan, const NodeGroup& group, const std::optional<ProgramStart>& start,
-                           const std::optional<std::string>& accelerator) {
+Variables rank_environment(const Plan& plan, const NodeGroup& group, const std::optional<ProgramStart>& start) {
   Variables env;
   const std::optional<Program>& program = plan.job.program;
   // What a rank prints is seen when it prints it; a user's own choice stands.
@@ -97,7 +105,7 @@ Variables rank_environment(const Plan& plan, const NodeGroup& group, const std::
   for (const auto& [name, value] : plan.job.env) env[name] = Text(value);
   if (program) {
     for (const auto& [name, value] : program->env) env[name] = Text(value);
-    tell_choices(*program, accelerator, env);
+    tell_choices(*program, start ? start->accelerator : std::nullopt, env);
   }
   tell_place(program ? program->contract : Contract::torchrun, plan, group, env);
   env["OMP_NUM_THREADS"] = Text(std::to_string(plan.job.threads));
@@ -109,12 +117,36 @@ Variables rank_environment(const Plan& plan, const NodeGroup& group, const std::
   env["FABRIC_STOP_FILE"] = Text(Binding::stop_file);
   env["FABRIC_EVENTS"] = Text(Binding::events_file);
   if (group.accelerator == Accelerator::cuda) {
-    env["CUDA_VISIBLE_DEVICES"] = Text(Binding::device_ids);
+    env["CUDA_VISIBLE_DEVICES"] = Text(plan.job.visible_devices == VisibleDevices::rank ? Binding::own_device : Binding::device_ids);
     // As the probe numbers them; left to itself, CUDA puts the fastest first.
     env["CUDA_DEVICE_ORDER"] = Text("PCI_BUS_ID");
   }
   if (plan.job.train && plan.world_size > 1) env["FABRIC_STORE_FD"] = Text(Binding::store_fd);
   return env;
+}
+
+RankTemplate rank_template(const Plan& plan, const NodeGroup& group, const std::optional<ProgramStart>& start,
+                           const std::string& job_folder, const Outside& outside) {
+  RankTemplate rank;
+  rank.scrub = foreign_variables;
+  rank.env = rank_environment(plan, group, start);
+  // Where the machines are named, whoever starts the ranks has found out by which interface these reach each other.
+  if (!group.hosts.empty() && plan.job.num_nodes > 1)
+    for (const char* variable : {"GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"}) rank.defaults[variable] = Text(Binding::network_interface);
+  if (start) {
+    rank.argv = start->argv;
+    for (Text& word : rank.argv)
+      if (word == Text(Binding::local_rank)) word = local_rank_of(plan, group);
+    rank.cwd = Text(plan.job.program->cwd.value_or(job_folder));
+    rank.inherit = plan.job.program->inherit.patterns;
+    // All of them differ from shell to shell, and would make each plan another: those that a run finds are in its events.
+    if (rank.inherit && outside.variables && group.hosts.empty()) rank.inherited = inherited_of(rank, outside.variables());
+    rank.env_file = plan.job.program->env_file;
+  } else {
+    rank.argv = {Text(outside.worker)};
+    rank.cwd = Text(job_folder);
+  }
+  return rank;
 }
 
 std::vector<Output> outputs(const ResolvedJob& job, std::int64_t world) {
@@ -144,32 +176,34 @@ Plan make_plan(Resolution resolution, const Request& request, std::vector<Input>
   plan.job = std::move(resolution.job);
   plan.decisions = std::move(resolution.decisions);
 
-  NodeGroup group;
-  group.role = "main";
-  group.nodes = plan.job.num_nodes;
   // Without a contract there is one process a node, which has all devices and starts its own peers.
   const bool alone = plan.job.program && plan.job.program->contract == Contract::none;
-  group.ranks_per_node = alone ? 1 : plan.job.devices.count;
-  plan.world_size = group.nodes * group.ranks_per_node;
-  group.accelerator = plan.job.accelerator;
-  group.device_ids = plan.job.devices.ids;
-  group.rank.scrub = foreign_variables;
-  group.rank.env = rank_environment(plan, group, start, resolution.written_accelerator);
+  plan.world_size = 0;
+  std::int64_t nodes = 0;
+  for (NodeShape& shape : resolution.nodes) {
+    NodeGroup group;
+    group.role = "main";
+    group.nodes = shape.nodes;
+    group.hosts = std::move(shape.hosts);
+    group.first_node = nodes;
+    group.first_rank = plan.world_size;
+    group.ranks_per_node = alone ? 1 : shape.devices.count;
+    group.accelerator = plan.job.accelerator;
+    group.device_ids = shape.devices.ids;
+    group.cpus = std::move(shape.cpus);
+    nodes += group.nodes;
+    plan.world_size += group.nodes * group.ranks_per_node;
+    plan.groups.push_back(std::move(group));
+  }
   const std::string job_folder = std::filesystem::path(plan.request.job).parent_path().string();
+  for (NodeGroup& group : plan.groups) group.rank = rank_template(plan, group, start, job_folder, outside);
   if (start) {
-    group.rank.argv = start->argv;
-    group.rank.cwd = Text(plan.job.program->cwd.value_or(job_folder));
-    group.rank.inherit = plan.job.program->inherit.patterns;
-    group.rank.env_file = plan.job.program->env_file;
     plan.code = start->code;
     plan.decisions.insert(plan.decisions.end(), start->decisions.begin(), start->decisions.end());
-  } else {
-    group.rank.argv = {Text(outside.worker)};
-    group.rank.cwd = Text(job_folder);
   }
-  plan.groups = {std::move(group)};
   plan.questions = std::move(questions);
   plan.outputs = outputs(plan.job, plan.world_size);
+  start_from_copy(plan, job_folder);
   return plan;
 }
 

@@ -8,6 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include "schema/backend_rules.hpp"
+#include "schema/job.hpp"
+
 namespace fabric {
 
 // A text that was read, or why it could not be.
@@ -36,13 +39,18 @@ struct Outside {
   std::function<std::string(const std::string& path)> real_path;  // symbolic links resolved; "" where there is no such file
   std::function<JsonnetResult(const JsonnetProgram&)> evaluate_jsonnet;
   // Of these, one that is not given answers nothing.
+  std::function<std::vector<std::string>(const std::string& path)> list_folder;       // names in a folder; none where it cannot be read
   std::function<std::string(const std::string& variable)> environment;                // "" where it is not set
+  std::function<std::vector<std::string>()> variables;                                // all of the environment, NAME=value
   std::function<std::string(const std::string& name)> find_program;                   // its path on PATH; "" where there is none
   std::function<std::optional<std::string>(const std::string& path)> python_version;  // of an interpreter: Python 3.11.2
   std::function<std::optional<std::string>(const std::string& folder)> git_state;     // 40 hex digits, perhaps -dirty
+  std::function<BackendRules(const JobSpec&)> rules;                                  // of its backend
   std::string working_directory;                                                      // absolute
   std::string worker;                                                                 // absolute path of fabric-worker
   std::string version;                                                                // of fabric, with its commit
 };
+
+inline BackendRules rules_of(const Outside& outside, const JobSpec& job) { return outside.rules ? outside.rules(job) : BackendRules(); }
 
 }  // namespace fabric

@@ -1,11 +1,12 @@
 // Every `auto` becomes a value, with the reason. Rules run in one fixed order, each reading facts of the machine and what was
-// decided before it: accelerator, devices, num_nodes, strategy, precision, threads, process group, batch, data workers, address.
+// decided before it: accelerator, devices, num_nodes, strategy, precision, binding, threads, process group, batch, data workers, address.
 #pragma once
 
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "schema/backend_rules.hpp"
 #include "schema/diagnostic.hpp"
 #include "schema/hardware.hpp"
 #include "schema/job.hpp"
@@ -13,14 +14,23 @@
 
 namespace fabric {
 
+// Nodes that follow each other and are alike.
+struct NodeShape {
+  std::int64_t nodes = 1;
+  std::vector<std::string> hosts;  // by name, where the job names its machines
+  Devices devices;                 // of each
+  std::vector<RankCpus> cpus;      // by `binding`
+};
+
 struct Resolution {
   ResolvedJob job;
   std::vector<Decision> decisions;
-  std::optional<std::string> written_accelerator;  // as a program is told of it
+  std::vector<NodeShape> nodes;  // in their order; the first has job.devices
 };
 
 // Pure and deterministic: no clock, no environment. A decision's inputs are all that it read, and its `because` names each.
 // nullopt if something asked for cannot be had on this hardware.
-std::optional<Resolution> resolve_auto(const JobSpec& job, const Hardware& hardware, Diagnostics& diagnostics);
+std::optional<Resolution> resolve_auto(const JobSpec& job, const Hardware& hardware, Diagnostics& diagnostics,
+                                       const BackendRules& rules = {});
 
 }  // namespace fabric

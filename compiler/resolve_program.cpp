@@ -21,6 +21,7 @@ class ProgramResolver {
         program_(*job.program),
         folder_(std::move(folder)),
         outside_(outside),
+        rules_(rules_of(outside, job)),
         sources_(sources),
         origins_(origins),
         diagnostics_(diagnostics) {}
@@ -54,7 +55,10 @@ class ProgramResolver {
   }
 
  private:
-  void ask(QuestionKind kind, const std::string& subject, const char* field) { out_.questions.push_back({kind, subject, field}); }
+  void ask(QuestionKind kind, const std::string& subject, const char* field) {
+    if (kind == QuestionKind::is_program && subject.find('/') == std::string::npos && rules_.makes_environment) return;
+    out_.questions.push_back({kind, subject, field});
+  }
 
   bool exists(const std::string& path) const { return !outside_.real_path(path).empty(); }
 
@@ -68,7 +72,16 @@ class ProgramResolver {
       const std::string environment = outside_.environment ? outside_.environment("VIRTUAL_ENV") : "";
       Decision d{.field = "program.python"};
       d.inputs = {{"environment.VIRTUAL_ENV", environment}};
-      if (!environment.empty()) {
+      if (!rules_.python.empty()) {
+        path = rules_.python;
+        d.rule = "environment-of-the-job";
+        d.because = "the job activates this virtual environment";
+      } else if (rules_.makes_environment) {
+        path = "python";
+        d.rule = "first-on-path-of-the-node";
+        d.because = "the job makes its own environment on the node, where python is looked up";
+        d.rejected = {{"the python of this machine", "the job does not start here"}};
+      } else if (!environment.empty()) {
         path = environment + "/bin/python";
         d.rule = "active-virtual-environment";
         d.because = "VIRTUAL_ENV is set";
@@ -94,6 +107,7 @@ class ProgramResolver {
     const std::string there = (fs::path(option ? outside_.working_directory : folder_) / written).lexically_normal().string();
     if (exists(there + "/bin/python")) return there + (there.ends_with('/') ? "bin/python" : "/bin/python");
     if (written.find('/') != std::string::npos || exists(there)) return there;
+    if (rules_.makes_environment) return written;
     const std::string found = outside_.find_program ? outside_.find_program(written) : "";
     return found.empty() ? written : found;
   }
@@ -121,9 +135,9 @@ class ProgramResolver {
     if (look.lightning_fabric && look.launches && program_.contract == Contract::fabric_cli)
       warn("FAB3044", name + " seems to call launch(), which Lightning refuses under the contract fabric-cli", "calls launch()",
            "leave `contract` out: torchrun's fits");
-    if (look.local_rank_option && !look.local_rank_variable && !program_.local_rank_option)
-      warn("FAB3045", name + " seems to take its local rank from an option, which nobody gives it", "parses --local-rank",
-           "write `local_rank_option: --local-rank` under `program`");
+    if (!look.local_rank_option.empty() && !look.local_rank_variable && !program_.local_rank_option)
+      warn("FAB3045", name + " seems to take its local rank from an option, which nobody gives it", "parses " + look.local_rank_option,
+           "write `local_rank_option: " + look.local_rank_option + "` under `program`");
   }
 
   void variables(const std::string& path) {
@@ -155,6 +169,7 @@ class ProgramResolver {
   const Program& program_;
   const std::string folder_;
   const Outside& outside_;
+  const BackendRules rules_;
   Sources& sources_;
   const SourceMap& origins_;
   Diagnostics& diagnostics_;

@@ -16,9 +16,10 @@ struct ProgramStart {
   std::vector<Text> argv;  // wrapper, interpreter, program, arguments
   Code code;
   std::vector<Decision> decisions;
-  std::vector<Input> inputs;        // the script and the file of variables, where they can be read
-  std::vector<Question> questions;  // for the place of the run
-  bool sets_unbuffered = false;     // its file of variables has PYTHONUNBUFFERED
+  std::vector<Input> inputs;               // the script and the file of variables, where they can be read
+  std::vector<Question> questions;         // for the place of the run
+  std::optional<std::string> accelerator;  // in the word in which it is written, if it is: Lightning compares texts
+  bool sets_unbuffered = false;            // its file of variables has PYTHONUNBUFFERED
 };
 
 // folder: of the job file; where python counts from, unless it comes from the command line. Mistakes in the file of variables and

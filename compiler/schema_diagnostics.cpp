@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <set>
 
-#include "compiler/spelling.hpp"
 #include "schema/catalog.hpp"
 #include "schema/job_schema.hpp"
 #include "schema/json.hpp"
 #include "schema/json_schema.hpp"
+#include "schema/spelling.hpp"
 
 namespace fabric {
 namespace {
@@ -90,6 +90,7 @@ struct Expectation {
   std::string str() const {
     if (unit == "duration") return "a duration such as 90s, 10m, 36h or 1-12:00:00";
     if (unit == "interval") return "an interval such as `500 steps` or `1 epoch`";
+    if (unit == "extends") return "a path, `site:NAME`, or a list of these";
     if (unit == "inherit") return "`all`, `none`, or a list of patterns such as [PATH, CUDA_*]";
     if (unit == "devices") return "`auto`, a count from 1 to 99999 (-1: all), or different indices such as [0, 2]";
     std::vector<std::string> parts;
@@ -242,7 +243,8 @@ class SchemaChecker {
       d.help = there ? "did you mean `" + *meant + "`? That is written already: remove one" : "did you mean `" + *meant + "`?";
       if (!there) set_fix(d, path, *meant);
     } else if (const auto elsewhere = field_elsewhere(violation.property)) {
-      d.help = "did you mean `" + *elsewhere + "`?";
+      d.help = *elsewhere == violation.property ? "`" + *elsewhere + "` is a field of the job itself: write it outside of " + where
+                                                : "did you mean `" + *elsewhere + "`?";
     } else {
       d.help = "the fields of " + where + " are: " + listed(siblings, " and ");
     }
@@ -286,9 +288,10 @@ class SchemaChecker {
                  .help = "add `" + example + "`" + (wants.empty() ? "" : ": " + wants) + "; " + see_explain(path)};
     if (violation.instance.empty()) {
       // The version line belongs on top; the first line that is written is where it would go.
+      const Origin* root = origins_.find(Path());
       const Origin* first = nullptr;
       for (const auto& [p, origin] : origins_.all())
-        if (p.steps().size() == 1 && origin.key && !origin.computed && sources_[origin.key->source].kind == Source::Kind::file &&
+        if (root && p.steps().size() == 1 && origin.key && !origin.computed && origin.key->source == root->value.source &&
             (!first || origin.key->begin < first->key->begin))
           first = &origin;
       if (first) d.at = Place(*first->key);

@@ -1,5 +1,6 @@
 #include "compiler/share_batch.hpp"
 
+#include <algorithm>
 #include <string>
 
 namespace fabric {
@@ -46,12 +47,17 @@ std::optional<BatchShares> share_batch(const Train<Spec>& train, std::int64_t wo
 }
 
 std::optional<std::int64_t> written_world_size(const JobSpec& job) {
-  const bool alone = job.program && job.program->contract == Contract::none;
-  if (alone) return is_auto(job.num_nodes) ? std::optional<std::int64_t>(1) : std::get<std::int64_t>(job.num_nodes);
-  if (is_auto(job.devices) || std::get<Devices>(job.devices).all) return std::nullopt;
-  const std::int64_t devices = std::get<Devices>(job.devices).count;
-  if (!is_auto(job.num_nodes)) return devices * std::get<std::int64_t>(job.num_nodes);
-  return job.backend == BackendName::local ? std::optional(devices) : std::nullopt;
+  const bool named = job.backend == BackendName::ssh && job.ssh && job.ssh->hosts;
+  std::optional<std::int64_t> nodes;
+  if (!is_auto(job.num_nodes)) nodes = std::get<std::int64_t>(job.num_nodes);
+  else if (named) nodes = static_cast<std::int64_t>(job.ssh->hosts->size());
+  else if (job.backend == BackendName::local) nodes = 1;
+  if (job.program && job.program->contract == Contract::none) return nodes ? nodes : std::optional<std::int64_t>(1);
+  if (!nodes || is_auto(job.devices) || std::get<Devices>(job.devices).all) return std::nullopt;
+  // A host may have a number of its own.
+  if (named && std::any_of(job.ssh->hosts->begin(), job.ssh->hosts->end(), [](const SshHost& h) { return h.devices.has_value(); }))
+    return std::nullopt;
+  return std::get<Devices>(job.devices).count * *nodes;
 }
 
 }  // namespace fabric

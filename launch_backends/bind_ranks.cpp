@@ -8,6 +8,8 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "schema/number_list.hpp"
+
 namespace fabric {
 namespace {
 
@@ -32,6 +34,11 @@ std::optional<std::string> value_of(Binding binding, const RankPlace& place) {
     case Binding::events_file: return place.events_file;
     case Binding::error_file: return place.error_file;
     case Binding::stop_file: return place.stop_file;
+    case Binding::own_device:
+      return place.local_rank < static_cast<std::int64_t>(place.devices.size())
+                 ? std::optional(place.devices[static_cast<std::size_t>(place.local_rank)])
+                 : std::nullopt;
+    case Binding::network_interface: return place.network_interface;
     case Binding::store_fd: return place.store_fd ? std::optional(std::to_string(*place.store_fd)) : std::nullopt;
   }
   return std::nullopt;
@@ -44,6 +51,20 @@ bool matches_any(const std::vector<std::string>& patterns, std::string_view name
 std::string_view name_in(std::string_view variable) { return variable.substr(0, variable.find('=')); }
 
 }  // namespace
+
+std::vector<std::int64_t> cpus_of(const NodeGroup& group, std::int64_t local_rank, const std::vector<std::int64_t>& device_ids) {
+  std::int64_t of = local_rank;
+  if (group.cpus.empty()) return {};
+  if (group.accelerator == Accelerator::cuda) {
+    if (local_rank >= static_cast<std::int64_t>(device_ids.size()))
+      throw std::runtime_error("no GPU is bound for local rank " + std::to_string(local_rank) + ", and so no CPUs are");
+    of = device_ids[static_cast<std::size_t>(local_rank)];
+  }
+  for (const RankCpus& row : group.cpus)
+    if (row.of == of) return parse_number_list(row.cpus).value_or(std::vector<std::int64_t>());
+  throw std::runtime_error("the plan has no CPUs for " + std::string(group.accelerator == Accelerator::cuda ? "GPU " : "local rank ") +
+                           std::to_string(of));
+}
 
 std::optional<std::string> bind_text(const Text& text, const RankPlace& place) {
   if (const std::string* literal = std::get_if<std::string>(&text.base)) return *literal;
@@ -62,17 +83,21 @@ BoundRank bind_rank(const RankTemplate& rank, const RankPlace& place, const std:
   for (const std::string& variable : inherited) {
     const std::string_view name = name_in(variable);
     // The first of two alike is the one that getenv finds. A string without '=' is no variable.
-    const bool taken = !rank.inherit || matches_any(*rank.inherit, name);
-    if (taken && name.size() < variable.size() && !matches_any(rank.scrub, name)) env.emplace(name, variable.substr(name.size() + 1));
+    if (name.size() < variable.size() && is_inherited(rank, name)) env.emplace(name, variable.substr(name.size() + 1));
   }
+  bound.cwd = bind_text(rank.cwd, place).value_or("");
+  // By these a shell says where it stands, and a rank stands elsewhere: a shell of the user's, or that of a batch script.
+  env.erase("OLDPWD");
+  env.erase("_");
+  if (const auto folder = env.find("PWD"); folder != env.end() && !bound.cwd.empty()) folder->second = bound.cwd;
   for (const EnvFile::Variable& variable : file) env[variable.name] = variable.value;
   for (const auto& [name, text] : rank.env) {
     if (std::optional<std::string> value = bind_text(text, place)) env[name] = std::move(*value);
     else env.erase(name);
   }
+  for (const auto& [name, text] : rank.defaults)
+    if (std::optional<std::string> value = bind_text(text, place); value && !rank.env.contains(name)) env.emplace(name, std::move(*value));
   for (const auto& [name, value] : env) bound.env.push_back(name + '=' + value);
-
-  bound.cwd = bind_text(rank.cwd, place).value_or("");
   return bound;
 }
 
@@ -126,6 +151,14 @@ std::vector<std::string> own_environment() {
   std::vector<std::string> all;
   for (char** variable = environ; variable && *variable; ++variable) all.emplace_back(*variable);
   return all;
+}
+
+std::vector<std::string> with_variables(std::vector<std::string> environment, const std::vector<std::string>& variables) {
+  std::erase_if(environment, [&](const std::string& own) {
+    return std::any_of(variables.begin(), variables.end(), [&](const std::string& v) { return name_in(v) == name_in(own); });
+  });
+  environment.insert(environment.end(), variables.begin(), variables.end());
+  return environment;
 }
 
 }  // namespace fabric

@@ -30,7 +30,12 @@ struct RankPlace {
   std::string error_file;
   std::string stop_file;
   std::optional<int> store_fd;
+  std::optional<std::string> network_interface;
 };
+
+// The CPUs of a rank; empty if the group is tied to none. device_ids: of the node's ranks. Throws std::runtime_error if the group is and
+// this rank is not among it.
+std::vector<std::int64_t> cpus_of(const NodeGroup& group, std::int64_t local_rank, const std::vector<std::int64_t>& device_ids);
 
 struct BoundRank {
   std::vector<std::string> argv;
@@ -41,9 +46,9 @@ struct BoundRank {
 // The text with its placeholder filled in; nullopt if that has no value for this rank.
 std::optional<std::string> bind_text(const Text& text, const RankPlace& place);
 
-// inherited: NAME=value. Of these, those stay that the template inherits and its scrub list does not match; then the variables of
-// file are set, then the template's. One whose placeholder has no value is not set, and not inherited either; an argument without a
-// value is left out.
+// inherited: NAME=value. Of these, those stay that the template inherits and its scrub list does not match, with PWD as the rank's own
+// folder and without a shell's OLDPWD and _; then the variables of file are set, then the template's; its defaults where none of these has
+// one of that name. One whose placeholder has no value is not set, and not inherited either; an argument without a value is left out.
 BoundRank bind_rank(const RankTemplate& rank, const RankPlace& place, const std::vector<std::string>& inherited,
                     const std::vector<EnvFile::Variable>& file = {});
 
@@ -63,5 +68,8 @@ bool uses(const RankTemplate& rank, Binding binding);
 
 // The environment of this process as NAME=value.
 std::vector<std::string> own_environment();
+
+// environment with these in the place of those of the same names.
+std::vector<std::string> with_variables(std::vector<std::string> environment, const std::vector<std::string>& variables);
 
 }  // namespace fabric

@@ -41,6 +41,8 @@ class FramePipe {
   int out() const { return out_.get(); }  // -1 once closed
   // Says that nothing follows.
   void close_out();
+  // Its descriptors, for another conversation, once all of this one has been written and read.
+  DescriptorPair release() { return {std::move(in_), std::move(out_)}; }
 
  private:
   FileDescriptor in_;

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <optional>
 #include <string_view>
 #include <system_error>
 
@@ -23,14 +24,24 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Waits for the agent, and reaps whatever else falls to this process meanwhile.
-ExitStatus wait_for_agent(pid_t agent) {
+constexpr auto wake_agent_every = std::chrono::milliseconds(200);
+constexpr auto ending_agent_patience = std::chrono::seconds(15);  // for all that it does once the controller is gone, by its own limits
+
+// Waits for the agent. One that is stopped does not see that the controller is gone: then it is let go on, and ended if it does not end.
+ExitStatus wait_for_agent(pid_t agent, int in) {
+  const FileDescriptor end = open_process(agent);
+  std::optional<Clock::time_point> patience_ends;
   for (;;) {
-    int status = 0;
-    const pid_t pid = waitpid(-1, &status, 0);
-    if (pid == agent) return ExitStatus::of(status);
-    if (pid < 0 && errno != EINTR) return ExitStatus{false, 1};
+    pollfd watched[] = {{end.get(), POLLIN, 0}, {patience_ends ? -1 : in, 0, 0}};
+    const auto pause = patience_ends ? wake_agent_every.count() : -1;
+    if (poll(watched, 2, static_cast<int>(pause)) < 0 && errno != EINTR) break;
+    if (watched[0].revents & POLLIN) break;
+    if (watched[1].revents & (POLLHUP | POLLERR)) patience_ends = Clock::now() + ending_agent_patience;
+    if (!patience_ends) continue;
+    if (Clock::now() >= *patience_ends) kill(agent, SIGKILL);
+    else if (const std::optional<ProcessEntry> process = process_entry(agent)) wake_process(*process);
   }
+  return wait_for(agent);
 }
 
 struct Told {
@@ -110,7 +121,7 @@ int keep(const Ward& ward, FileDescriptor in, FileDescriptor out, FileDescriptor
   prctl(PR_SET_NAME, "fabric-keeper");
   // Whoever ends the run by a signal to all of its processes means the agent, which ends its ranks in order.
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2}) ::signal(signal, SIG_IGN);
-  const ExitStatus status = wait_for_agent(ward.agent);
+  const ExitStatus status = wait_for_agent(ward.agent, in.get());
 
   const auto [run_id, run_directory, lock] = hear_agent(agent.get());
 

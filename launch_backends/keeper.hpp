@@ -1,5 +1,6 @@
 // The agent's warden: the parent of the agent, a subreaper that only waits. If the agent dies, everything that it had started falls
-// to the keeper, which ends it and says who was lost: to the controller, or if that is gone too, to the run directory.
+// to the keeper, which ends it and says who was lost: to the controller, or if that is gone too, to the run directory. It lets a stopped
+// agent go on once the controller is gone, and ends one that does not end then.
 #pragma once
 
 #include <sys/types.h>

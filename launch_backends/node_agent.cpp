@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -12,29 +13,35 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
-#include <sstream>
 #include <system_error>
 #include <utility>
 
 #include "launch_backends/bind_ranks.hpp"
+#include "launch_backends/core_dump.hpp"
+#include "launch_backends/debugged_rank.hpp"
 #include "launch_backends/keeper.hpp"
+#include "launch_backends/leftovers.hpp"
 #include "launch_backends/lost_run.hpp"
-#include "launch_backends/out_of_memory.hpp"
-#include "launch_backends/port_watch.hpp"
+#include "launch_backends/open_files.hpp"
 #include "launch_backends/process_tree.hpp"
-#include "launch_backends/rank_error.hpp"
+#include "launch_backends/replace_file.hpp"
 
 namespace fabric {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto look_every = 20ms;                // at what ranks write
+constexpr auto look_early = 10ms;                // at what ranks write, before it is worth a watch
+constexpr auto early_time = 1s;                  // in which a wrapper may move a rank into another control group, too
+constexpr auto look_apart = 15ms;                // with a watch, as soon as they do
+constexpr auto look_every = 20ms;                // where it cannot be known that they do, and for what else takes time
+constexpr auto look_anyway = 100ms;              // where it can
 constexpr double loss_grace = 1;                 // seconds, when controller or keeper is lost
+constexpr auto groups_look_every = 500ms;        // later
 constexpr auto meeting_look_every = 250ms;       // whether ranks meet
-constexpr double sample_apart = 0.5;             // seconds between two looks at silent ranks
 constexpr auto clearing_grace = 500ms;           // for what ranks have left behind
-constexpr auto locking_limit = 20s;              // for an earlier attempt to be gone
+constexpr auto locking_limit = 20s;              // beyond the lease, for an earlier attempt to be gone
+constexpr auto longest_pause = 3s;               // from one look at the clock to the next, of a process that is not stopped
 constexpr auto ending_limit = 5s;                // for the kernel to end what was killed
 constexpr std::size_t most_waiting = 256 << 10;  // bytes on their way to the controller before views and events wait in their files
 constexpr std::size_t most_at_once = 64 << 10;   // bytes of a rank's file in one look
@@ -65,19 +72,6 @@ void end_half_line(const std::string& log) {
     const ssize_t n = write(file.get(), "\n", 1);
 }
 
-// Who holds the lock of a node has written the numbers of its processes into it: those that are still there, as words of a command.
-std::string holders(int lock) {
-  char text[128] = {};
-  if (pread(lock, text, sizeof text - 1, 0) <= 0) return "";
-  std::string living;
-  std::istringstream numbers(text);
-  for (pid_t pid; numbers >> pid;) {
-    const std::optional<ProcessEntry> entry = process_entry(pid);
-    if (entry && !entry->ended && (entry->name == "fabric-agent" || entry->name == "fabric-keeper")) living += ' ' + std::to_string(pid);
-  }
-  return living;
-}
-
 }  // namespace
 
 NodeAgent::NodeAgent(AgentIdentity identity, FileDescriptor in, FileDescriptor out, FileDescriptor keeper)
@@ -105,6 +99,9 @@ int NodeAgent::run() {
   }
   // What the controller may have said meanwhile is taken, so that no carrier complains of unread bytes.
   pipe_.receive();
+  // A keeper that is stopped would stay, and hold up its controller.
+  if (const std::optional<ProcessEntry> keeper = process_entry(identity_.keeper); keeper && getppid() == identity_.keeper)
+    wake_process(*keeper);
   return pipe_.out() >= 0 || controller_lost_ ? 0 : 1;
 }
 
@@ -112,8 +109,15 @@ void NodeAgent::wait() {
   pollfd watched[] = {{signals_.get(), POLLIN, 0},
                       {pipe_.in(), POLLIN, 0},
                       {pipe_.wants_to_write() ? pipe_.out() : -1, POLLOUT, 0},
-                      {keeper_.get(), POLLIN, 0}};
-  if (poll(watched, 4, wait_milliseconds()) < 0 && errno != EINTR) throw std::system_error(errno, std::generic_category(), "poll");
+                      {keeper_.get(), POLLIN, 0},
+                      {watch_.descriptor(), POLLIN, 0}};
+  int limit = wait_milliseconds();
+  // A rank that writes without a pause is not looked at without one.
+  if (const auto rest = std::chrono::ceil<std::chrono::milliseconds>(written_at_ + look_apart - Clock::now()); rest > 0ms && limit != 0) {
+    watched[4].fd = -1;
+    limit = limit < 0 ? static_cast<int>(rest.count()) : std::min(limit, static_cast<int>(rest.count()));
+  }
+  if (poll(watched, 5, limit) < 0 && errno != EINTR) throw std::system_error(errno, std::generic_category(), "poll");
   if (watched[3].revents & (POLLHUP | POLLERR | POLLIN)) {
     keeper_.reset();
     lose_keeper();
@@ -121,9 +125,11 @@ void NodeAgent::wait() {
 }
 
 int NodeAgent::wait_milliseconds() const {
+  if (phase_ == Phase::running && !kill_at_ && watch_.hears_all()) return static_cast<int>(std::chrono::milliseconds(look_anyway).count());
+  if (phase_ == Phase::running && !watching_) return static_cast<int>(std::chrono::milliseconds(look_early).count());
   if (phase_ == Phase::locking || phase_ == Phase::running || phase_ == Phase::clearing)
     return static_cast<int>(std::chrono::milliseconds(look_every).count());
-  return job_.lease > 0 ? 1000 : -1;
+  return lease() > 0 ? 1000 : -1;
 }
 
 void NodeAgent::hear_signals() {
@@ -144,6 +150,8 @@ void NodeAgent::hear_controller() {
   try {
     while (std::optional<Message> message = pipe_.next()) {
       heard_ = Clock::now();
+      // Those who share a carrier hear what is said to the others.
+      if (!messages::is_for(message->body, identity_.node)) continue;
       obey(*message);
     }
   } catch (const std::exception& error) {
@@ -177,6 +185,7 @@ void NodeAgent::prepare(messages::Prepare order) {
   job_ = std::move(order);
   try {
     std::filesystem::create_directories(node_file(""));
+    if (job_.plan) replace_file(job_.run_directory + "/plan.json", *job_.plan);
     const std::string path = node_file("lock");
     node_lock_.reset(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
     if (!node_lock_) throw std::system_error(errno, std::generic_category(), "cannot lock " + path);
@@ -196,8 +205,9 @@ void NodeAgent::take_node() {
     const auto waited = Clock::now() - locking_since_;
     const std::string left = "processes of an earlier attempt of this run are still on node " + std::to_string(identity_.node);
     if (waited > 1s && !std::exchange(locking_named_, true)) note(std::nullopt, left + "; the ranks start when they have ended");
-    if (waited < locking_limit) return;
-    const std::string pids = holders(node_lock_.get());
+    if (waited < locking_limit + clock_time(lease())) return;
+    std::string pids;
+    for (const ProcessEntry& process : holders_of_node(node_lock_.get())) pids += ' ' + std::to_string(process.pid);
     throw std::runtime_error(left + ": end them with `" + (pids.empty() ? "fuser -k " + node_file("lock") : "kill -9" + pids) +
                              "` there and resume again");
   }
@@ -209,13 +219,24 @@ void NodeAgent::take_node() {
   std::filesystem::remove(node_file("stop"));
   std::filesystem::remove(node_file("lost.json"));
   messages::Ready ready;
-  if (job_.binds_port) {
+  if (binds_port()) {
     port_ = reserve_port(job_.main_address, job_.main_port, uses(job_.group.rank, Binding::store_fd));
     ready.main_port = port_.port;
+    // A distribution may have put the machine's own name there, in /etc/hosts.
+    const bool meant = job_.main_address.starts_with("127.") || job_.main_address == "localhost" || job_.main_address == "::1";
+    if (job_.group.nodes > 1 && port_.loopback && !meant)
+      note(std::nullopt,
+           job_.main_address +
+               " is a loopback address on this machine, which the others cannot reach: give main_address another name or a number");
+  } else {
+    check_address(job_.main_address);
   }
-  environment_ = own_environment();
+  std::vector<std::string> variables;
+  for (const std::string& variable : job_.variables) variables.push_back(bytes_of_text(variable));
+  environment_ = with_variables(own_environment(), variables);
   file_variables_ = variables_of_file(job_.group.rank);
   ready.scrubbed = scrubbed_names(job_.group.rank, environment_);
+  if (identity_.node == 0) ready.inherited = inherited_of(job_.group.rank, environment_);
   if (!tell_keeper(keeper_.get(), job_.run_id, job_.run_directory, node_lock_.get())) return lose_keeper();
   phase_ = Phase::prepared;
   pipe_.send(ready);
@@ -223,9 +244,9 @@ void NodeAgent::take_node() {
 
 void NodeAgent::start(const messages::Start& order) {
   phase_ = Phase::running;
-  last_sign_ = Clock::now();
-  kills_for_memory_ = out_of_memory_kills();
+  last_sign_ = running_since_ = Clock::now();
   try {
+    open_files_ = raise_open_files(job_.group.ranks_per_node);
     ranks_.reserve(static_cast<std::size_t>(job_.group.ranks_per_node));
     for (std::int64_t local = 0; local < job_.group.ranks_per_node; ++local) start_rank(local, order.main_port);
   } catch (const std::exception& error) {
@@ -241,14 +262,17 @@ void NodeAgent::start_rank(std::int64_t local_rank, std::int64_t main_port) {
   place.main_port = main_port;
   place.role_address = job_.main_address;
   place.devices = device_names(job_.device_ids, environment_);
+  if (uses(job_.group.rank, Binding::own_device) && local_rank >= static_cast<std::int64_t>(place.devices.size()))
+    throw std::runtime_error("no GPU is bound for local rank " + std::to_string(local_rank));
   place.node_name = host_;
-  place.node_rank = job_.node;
+  place.node_rank = identity_.node;
   place.local_rank = local_rank;
-  place.rank = job_.group.first_rank + (job_.node - job_.group.first_node) * job_.group.ranks_per_node + local_rank;
+  place.rank = job_.group.first_rank + (identity_.node - job_.group.first_node) * job_.group.ranks_per_node + local_rank;
   place.attempt = job_.attempt;
   place.resume_path = job_.resume_path;
   place.run_id = job_.run_id;
   place.run_directory = job_.run_directory;
+  place.network_interface = job_.network_interface;
   const std::string name = "rank-" + std::to_string(place.rank);
   place.events_file = node_file(name + ".events.jsonl");
   place.error_file = node_file(name + ".error.json");
@@ -259,20 +283,31 @@ void NodeAgent::start_rank(std::int64_t local_rank, std::int64_t main_port) {
 
   const std::string log = node_file(name + ".log");
   end_half_line(log);
-  Rank rank{.number = place.rank, .pid = 0, .log = LogTail(log), .events = EventTail(place.events_file)};
+  Rank rank{.number = place.rank,
+            .pid = 0,
+            .log = LogTail(log),
+            .events = EventTail(place.events_file),
+            .times = LogTimes(node_file(name + ".times"))};
   const FileDescriptor output(open(log.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666));
   rank.log_begin = rank.log.size();
+  rank.events_begin = rank.events.size();
   if (!output) throw std::system_error(errno, std::generic_category(), "cannot write " + log);
   BoundRank bound = bind_rank(job_.group.rank, place, environment_, file_variables_);
   ProcessStart process;
   process.argv = std::move(bound.argv);
   process.env = std::move(bound.env);
-  process.cwd = std::move(bound.cwd);
+  process.cwd = rank.cwd = std::move(bound.cwd);
   process.descriptors = {{output.get(), 1}, {output.get(), 2}};
+  FileDescriptor terminal;
+  if (job_.debug_rank == rank.number) terminal = give_terminal(process, job_.debug_terminal.value_or(""));
+  else if (job_.debug_rank) without_breakpoints(process);
   if (hosts_store) process.descriptors.emplace_back(port_.socket.get(), store_descriptor);
+  process.cpus = cpus_of(job_.group, local_rank, job_.device_ids);
+  process.limits = {{RLIMIT_NOFILE, open_files_}};
   process.new_session = true;
   process.parent_death_signal = SIGKILL;
   rank.pid = start_process(process);
+  rank.memory_counter = memory_kills_.look(getpid());
 
   messages::RankStarted started;
   started.rank = rank.number;
@@ -298,6 +333,8 @@ void NodeAgent::stop(const std::string& signal, double grace) {
     const FileDescriptor stop_file(open(node_file("stop").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
     stop_signal_ = signal_number(signal).value_or(SIGTERM);
     signal_ranks(stop_signal_);
+    // A rank that is stopped takes no signal before it goes on.
+    signal_ranks(SIGCONT);
   }
 }
 
@@ -332,15 +369,20 @@ void NodeAgent::reap() {
     (status.by_signal ? exit.signal : exit.code) = status.number;
     const bool sent = status.by_signal && (status.number == stop_signal_ || (killing_ && status.number == SIGKILL));
     exit.by_us = (stop_signal_ != 0 || killing_) && (sent || !status.by_signal);
-    if (status == ExitStatus{true, SIGKILL} && !exit.by_us) {
-      const std::optional<std::int64_t> kills = out_of_memory_kills();
-      exit.out_of_memory = kills && kills_for_memory_ && *kills > *kills_for_memory_;
-      kills_for_memory_ = kills;
-    }
+    if (WCOREDUMP(wait_status)) exit.core = core_dump_of(pid, rank->cwd, status.number);
+    // A shell whose only child was killed ends so.
+    const bool killed = status == ExitStatus{true, SIGKILL} || status == ExitStatus{false, 128 + SIGKILL};
+    exit.out_of_memory = killed && !exit.by_us && memory_kills_.take_kill(rank->memory_counter);
   }
 }
 
 void NodeAgent::follow_ranks() {
+  if (phase_ == Phase::running && !watching_ && Clock::now() - running_since_ > early_time) {
+    watching_ = true;
+    for (const Rank& rank : ranks_)
+      for (const char* tail : {".log", ".events.jsonl"}) watch_.add(node_file("rank-" + std::to_string(rank.number) + tail));
+  }
+  if (watch_.take()) written_at_ = Clock::now();
   for (Rank& rank : ranks_) {
     if (rank.told || pipe_.waiting_bytes() >= most_waiting) continue;
     do follow(rank);
@@ -355,7 +397,14 @@ void NodeAgent::follow_ranks() {
 }
 
 void NodeAgent::follow(Rank& rank) {
-  for (Event& event : rank.events.read(most_at_once, rank.ended)) {
+  // Read first: a line that came between the look and the reading would be told of before the first output was.
+  std::vector<Event> events = rank.events.read(most_at_once, rank.ended);
+  LogTail::Lines lines = rank.log.read(most_at_once, rank.ended);
+  if (!rank.spoke && rank.log.size() + rank.events.size() > rank.log_begin + rank.events_begin) {
+    rank.spoke = true;
+    tell("first_output", rank.number);
+  }
+  for (Event& event : events) {
     event.node = identity_.node;
     event.rank = rank.number;
     if (const Value* step = event.detail.find("step"); step && step->is_integer()) rank.step = step->as_integer();
@@ -374,88 +423,45 @@ void NodeAgent::follow(Rank& rank) {
   if (rank.events.take_malformed(cut_short) > 0 && !std::exchange(rank.malformed_named, true))
     note(rank.number, "the events file of rank " + std::to_string(rank.number) +
                           " has lines that are no events (a JSON object with `kind`); they are passed over");
-  LogTail::Lines lines = rank.log.read(most_at_once, rank.ended);
-  if (!lines.lines.empty() || lines.dropped > 0) pipe_.send(messages::View{rank.number, lines.dropped, std::move(lines.lines)});
+  rank.times.seen(rank.log.offset(), now_seconds());
+  if (job_.passes_lines && (!lines.lines.empty() || lines.dropped > 0))
+    pipe_.send(messages::View{rank.number, lines.dropped, std::move(lines.lines)});
+  if (job_.passes_lines && lines.unfinished)
+    pipe_.send(messages::Unfinished{rank.number, lines.unfinished->text, lines.unfinished->redraws});
   // What a rank said comes before its end, however far the controller is behind.
   if (rank.ended && rank.events.offset() >= rank.events_end && rank.log.offset() >= rank.log_end) {
+    rank.times.seen(rank.log.offset(), now_seconds(), true);
     explain_exit(rank);
     pipe_.send(rank.exit);
     rank.told = true;
   }
 }
 
-// A script that never joins the others, as one for Lightning's Fabric without launch(), trains once in each rank and ends well.
-void NodeAgent::watch_meeting() {
-  meeting_looked_at_ = Clock::now();
-  if (job_.expects_meeting && !met_) met_ = port_is_used(port_.port);
-}
-
-// Two samples of what each rank does, some time apart, tell who computes.
-void NodeAgent::watch_silence() {
+// A wrapper moves a rank into another control group soon after its start, if at all.
+void NodeAgent::watch_groups() {
   const Clock::time_point now = Clock::now();
+  if (now - groups_looked_at_ < (now - running_since_ < early_time ? look_every : groups_look_every)) return;
+  groups_looked_at_ = now;
   for (Rank& rank : ranks_) {
-    const std::int64_t bytes = rank.log.size() + rank.events.size();
-    if (std::exchange(rank.heard_bytes, bytes) != bytes) last_sign_ = now;
+    if (rank.pid == 0) continue;
+    if (std::string counter = memory_kills_.look(rank.pid); !counter.empty()) rank.memory_counter = std::move(counter);
   }
-  if (kill_at_ || now - last_sign_ < std::chrono::duration<double>(job_.stall)) {
-    sampled_at_.reset();
-    return;
-  }
-  if (!sampled_at_) {
-    sampled_at_ = now;
-    for (Rank& rank : ranks_) rank.sample = sample_process(rank.pid);
-    return;
-  }
-  const double apart = std::chrono::duration<double>(now - *sampled_at_).count();
-  if (apart < sample_apart) return;
-  std::vector<RankActivity> activities;
-  std::vector<std::int64_t> ended;
-  for (const Rank& rank : ranks_) {
-    if (rank.ended) {
-      ended.push_back(rank.number);
-      continue;
-    }
-    const ProcessSample sample = sample_process(rank.pid);
-    activities.push_back(
-        {rank.number, rank.pid, sample.state, (sample.cpu_seconds - rank.sample.cpu_seconds) / apart, sample.system_call, rank.step});
-  }
-  const double silent = std::chrono::duration<double>(now - last_sign_).count();
-  const std::optional<Suspect> suspect = find_suspect(activities, job_.group.accelerator);
-  Event event;
-  event.kind = "stalled";
-  event.time = now_seconds();
-  event.node = identity_.node;
-  event.detail = Value::object();
-  event.detail.set("seconds", silent);
-  event.detail.set("message", stall_message(silent, activities, ended, job_.group.accelerator));
-  event.detail.set("suspect", suspect ? Value(suspect->rank) : Value());
-  pipe_.send(messages::Happened{std::move(event)});
-  // Said again after as much silence once more.
-  last_sign_ = now;
 }
 
-// What a failed rank left behind says more than its exit code.
-void NodeAgent::explain_exit(Rank& rank) {
-  messages::RankExited& exit = rank.exit;
-  if (!exit.code || *exit.code == 0 || !exit.error_message.empty()) return;
-  const std::string name = "rank-" + std::to_string(rank.number);
-  std::optional<RankError> error = read_error_file(node_file(name + ".error.json"));
-  // 1 is what an uncaught exception gives; one that was caught explains no other.
-  if (!error && *exit.code == 1) error = find_traceback(last_lines(node_file(name + ".log"), 200, rank.log_begin));
-  if (!error) return;
-  exit.error_class = error->error_class;
-  exit.error_message = error->message;
-}
-
-void NodeAgent::note(std::optional<std::int64_t> rank, const std::string& message) {
+void NodeAgent::tell(const char* kind, std::optional<std::int64_t> rank, Value detail) {
   Event event;
-  event.kind = "note";
+  event.kind = kind;
   event.time = now_seconds();
   event.node = identity_.node;
   event.rank = rank;
-  event.detail = Value::object();
-  event.detail.set("message", message);
+  event.detail = std::move(detail);
   pipe_.send(messages::Happened{std::move(event)});
+}
+
+void NodeAgent::note(std::optional<std::int64_t> rank, const std::string& message) {
+  Value detail = Value::object();
+  detail.set("message", message);
+  tell("note", rank, std::move(detail));
 }
 
 bool NodeAgent::all_told() const {
@@ -464,8 +470,9 @@ bool NodeAgent::all_told() const {
 
 void NodeAgent::keep_time() {
   const Clock::time_point now = Clock::now();
-  if (phase_ != Phase::done && job_.lease > 0 && !controller_lost_ && now - heard_ > std::chrono::duration<double>(job_.lease))
-    lose_controller();
+  // One that was stopped, as in a job that is suspended, has missed nothing: the word of its controller may still be on its way.
+  if (const Clock::duration away = now - std::exchange(turned_, now); away > longest_pause) heard_ = std::min(now, heard_ + away);
+  if (phase_ != Phase::done && lease() > 0 && !controller_lost_ && now - heard_ > std::chrono::duration<double>(lease())) lose_controller();
   if (phase_ == Phase::locking) {
     try {
       take_node();
@@ -473,6 +480,7 @@ void NodeAgent::keep_time() {
       fail(error.what());
     }
   }
+  if (phase_ == Phase::running) watch_groups();
   if (phase_ == Phase::running && job_.stall > 0) watch_silence();
   if (phase_ == Phase::running && now - meeting_looked_at_ > meeting_look_every) watch_meeting();
   if (phase_ == Phase::running && kill_at_ && now >= *kill_at_) kill_ranks();
@@ -490,20 +498,21 @@ void NodeAgent::finish() {
     // A closed connection stays in the kernel's table for a while.
     watch_meeting();
     if (!met_)
-      note(std::nullopt, "nobody was seen to use " + job_.main_address + ':' + std::to_string(port_.port) +
-                             " (MASTER_ADDR, MASTER_PORT): unless the ranks meet in another way, these were " +
-                             std::to_string(ranks_.size()) + " independent processes");
+      note(std::nullopt, "nobody was seen to use " + job_.main_address + ':' + std::to_string(meeting_port()) +
+                             " (MASTER_ADDR, MASTER_PORT): unless the ranks meet in another way, " +
+                             (job_.group.nodes > 1 ? "those of this node were on their own"
+                                                   : "these were " + std::to_string(ranks_.size()) + " independent processes"));
   }
   messages::Done done;
   const auto name = [&done](const std::vector<ProcessEntry>& left) {
-    for (const ProcessEntry& process : left) done.left_behind.push_back(std::to_string(process.pid) + ' ' + process.name);
+    for (const ProcessEntry& process : left) done.left_behind.push_back(described(process));
   };
   name(end_descendants(ending_limit));
   if ((keeper_lost_ || controller_lost_) && !job_.run_id.empty())
     name(end_processes_with_variable("FABRIC_RUN_ID=" + job_.run_id, ending_limit));
   pipe_.send(done);
   phase_ = Phase::done;
-  if (controller_lost_ && identity_.node == 0) close_lost_run(job_.run_directory, job_.attempt, loss());
+  if (controller_lost_ && (identity_.node == 0 || job_.closes_run)) close_lost_run(job_.run_directory, job_.attempt, loss());
 }
 
 void NodeAgent::fail(const std::string& message) {

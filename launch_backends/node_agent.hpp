@@ -12,8 +12,11 @@
 #include <vector>
 
 #include "launch_backends/descriptor.hpp"
+#include "launch_backends/file_watch.hpp"
 #include "launch_backends/frame_pipe.hpp"
+#include "launch_backends/log_times.hpp"
 #include "launch_backends/messages.hpp"
+#include "launch_backends/out_of_memory.hpp"
 #include "launch_backends/process.hpp"
 #include "launch_backends/rank_output.hpp"
 #include "launch_backends/reserve_port.hpp"
@@ -27,6 +30,7 @@ struct AgentIdentity {
   std::int64_t generation = 0;
   std::string nonce;
   pid_t keeper = 0;
+  double lease = 0;  // as in messages::Prepare, until that has come
 };
 
 class NodeAgent {
@@ -52,16 +56,21 @@ class NodeAgent {
     pid_t pid = 0;  // 0 once reaped
     LogTail log;
     EventTail events;
+    LogTimes times;
     messages::RankExited exit{};
     bool ended = false;
     std::int64_t log_end = 0;  // sizes of its files when it ended; its children may go on to write
     std::int64_t events_end = 0;
     bool told = false;  // its end was passed on, after all that it said
     bool malformed_named = false;
-    std::int64_t log_begin = 0;    // bytes of its log that earlier attempts wrote
+    bool spoke = false;          // it has written something, and that was told
+    std::int64_t log_begin = 0;  // bytes of its log that earlier attempts wrote
+    std::int64_t events_begin = 0;
     std::int64_t heard_bytes = 0;  // of its files, when the last were seen
     std::optional<std::int64_t> step{};
-    ProcessSample sample{};  // when a silence was long enough
+    ProcessSample sample{};        // when a silence was long enough
+    std::string cwd{};             // in which it was started
+    std::string memory_counter{};  // of the control group that it was seen in last
   };
 
   void wait();
@@ -81,7 +90,9 @@ class NodeAgent {
   void follow(Rank& rank);
   void watch_meeting();
   void watch_silence();
+  void watch_groups();
   void explain_exit(Rank& rank);
+  void tell(const char* kind, std::optional<std::int64_t> rank, Value detail = Value::object());
   void note(std::optional<std::int64_t> rank, const std::string& message);
   void keep_time();
   void clear();
@@ -91,6 +102,9 @@ class NodeAgent {
   void lose_controller();
   std::string loss() const;
   bool all_told() const;
+  double lease() const { return phase_ == Phase::waiting ? identity_.lease : job_.lease; }
+  bool binds_port() const { return identity_.node == 0; }
+  std::int64_t meeting_port() const { return binds_port() ? port_.port : job_.main_port.value_or(0); }
   std::string node_file(const std::string& name) const;
 
   AgentIdentity identity_;
@@ -108,17 +122,25 @@ class NodeAgent {
   std::string host_;
   ReservedPort port_;
   std::vector<Rank> ranks_;
+  std::uint64_t open_files_ = 0;  // that a rank may have, as the user has set it
+  bool watching_ = false;
+  FileWatch watch_;                             // of their files
+  Clock::time_point written_at_{};              // to one of them, as it was heard last
   Clock::time_point last_sign_ = Clock::now();  // the last byte, event or end of any rank
   std::optional<Clock::time_point> sampled_at_;
-  bool met_ = false;  // somebody was seen at the port of the ranks
+  bool met_ = false;     // somebody was seen at the port of the ranks
+  bool missed_ = false;  // and that nobody was has been said
   Clock::time_point meeting_looked_at_{};
-  std::optional<std::int64_t> kills_for_memory_;
+  OutOfMemoryCounters memory_kills_;
+  Clock::time_point running_since_{};
+  Clock::time_point groups_looked_at_{};
   int stop_signal_ = 0;  // once it was sent to all ranks
   bool killing_ = false;
   bool failed_ = false;
   std::optional<Clock::time_point> kill_at_;
   std::optional<Clock::time_point> clear_by_;
-  Clock::time_point heard_ = Clock::now();  // from the controller, last
+  Clock::time_point heard_ = Clock::now();   // from the controller, last
+  Clock::time_point turned_ = Clock::now();  // to keeping time, last
   bool keeper_lost_ = false;
   bool controller_lost_ = false;
 };

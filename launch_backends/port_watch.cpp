@@ -24,8 +24,9 @@ std::optional<bool> used_in(const std::string& table, std::int64_t port) {
   std::getline(in, line);  // the heading
   while (std::getline(in, line)) {
     std::istringstream words(line);
-    std::string number, local, remote;
-    if (words >> number >> local >> remote && (port_of(local) == port || port_of(remote) == port)) return true;
+    std::string number, local, remote, state;
+    // In the state 02, SYN-SENT, nobody has answered yet.
+    if (words >> number >> local >> remote >> state && state != "02" && (port_of(local) == port || port_of(remote) == port)) return true;
   }
   return false;
 }

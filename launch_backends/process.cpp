@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -17,6 +18,8 @@
 #include <cstring>
 #include <system_error>
 
+#include "schema/number_list.hpp"
+
 namespace fabric {
 namespace {
 
@@ -29,10 +32,11 @@ struct Prepared {
   std::vector<char*> env;
   std::vector<std::pair<int, int>> descriptors;  // by number there
   int first_free = 3;                            // above all numbers there
+  std::vector<unsigned long> cpus;               // as a mask of bits
   pid_t parent = 0;
 };
 
-enum class Step { none, session, death_signal, limit, directory, descriptor, exec };
+enum class Step { none, session, death_signal, limit, affinity, directory, descriptor, terminal, exec };
 
 struct Failure {
   Step step = Step::none;
@@ -82,10 +86,8 @@ void close_from(unsigned first, unsigned last) {
     // The parent may have died before that call.
     if (getppid() != prepared.parent) _exit(127);
   }
-  for (const ResourceLimit& limit : start.limits) {
-    const rlimit both{limit.value, limit.value};
-    if (setrlimit(static_cast<__rlimit_resource_t>(limit.resource), &both) != 0) give_up(Step::limit);
-  }
+  if (!prepared.cpus.empty() && syscall(SYS_sched_setaffinity, 0, prepared.cpus.size() * sizeof(unsigned long), prepared.cpus.data()) != 0)
+    give_up(Step::affinity);
   if (!start.cwd.empty() && chdir(start.cwd.c_str()) != 0) give_up(Step::directory);
 
   // First out of the way of the numbers to come, then into place.
@@ -102,6 +104,16 @@ void close_from(unsigned first, unsigned last) {
     next = static_cast<unsigned>(there) + 1;
   }
   close_from(next, UINT_MAX);
+  if (start.controlling_terminal && ioctl(STDIN_FILENO, TIOCSCTTY, 0) != 0) give_up(Step::terminal);
+  // Behind the descriptors, whose numbers in between may be above what is allowed from now on.
+  for (const ResourceLimit& limit : start.limits) {
+    const auto resource = static_cast<__rlimit_resource_t>(limit.resource);
+    rlimit now{};
+    if (getrlimit(resource, &now) != 0) give_up(Step::limit);
+    if (now.rlim_cur == limit.value) continue;
+    now.rlim_cur = limit.value;
+    if (setrlimit(resource, &now) != 0) give_up(Step::limit);
+  }
 
   sigset_t none;
   sigemptyset(&none);
@@ -134,8 +146,10 @@ std::string why(const ProcessStart& start, Step step) {
     case Step::session: return program + ": setsid";
     case Step::death_signal: return program + ": prctl";
     case Step::limit: return program + ": setrlimit";
+    case Step::affinity: return program + " on CPUs " + number_list_text(start.cpus);
     case Step::directory: return program + " in " + start.cwd;
     case Step::descriptor: return program + ": dup";
+    case Step::terminal: return program + " with a terminal of its own";
     case Step::exec:
     case Step::none: break;
   }
@@ -182,6 +196,11 @@ pid_t start_process(const ProcessStart& start) {
   prepared.env = pointers(start.env);
   prepared.descriptors = start.descriptors;
   prepared.parent = getpid();
+  constexpr std::int64_t bits = 8 * sizeof(unsigned long);
+  if (!start.cpus.empty()) {
+    prepared.cpus.resize(static_cast<std::size_t>(*std::max_element(start.cpus.begin(), start.cpus.end()) / bits + 1));
+    for (const std::int64_t cpu : start.cpus) prepared.cpus[static_cast<std::size_t>(cpu / bits)] |= 1ul << (cpu % bits);
+  }
   FileDescriptor null;
   for (const int standard : {0, 1, 2}) {
     const auto is_it = [standard](const std::pair<int, int>& d) { return d.second == standard; };
@@ -261,6 +280,14 @@ double now_seconds() {
   timespec t{};
   clock_gettime(CLOCK_REALTIME, &t);
   return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
+}
+
+void start_over(std::vector<std::string> words) {
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  execv("/proc/self/exe", argv.data());
+  throw std::system_error(errno, std::generic_category(), "cannot start over");
 }
 
 bool is_executable_file(const std::string& path) {

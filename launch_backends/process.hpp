@@ -18,7 +18,7 @@
 
 namespace fabric {
 
-// One row of setrlimit(2): soft and hard limit alike. resource is an RLIMIT_ constant, value in that resource's unit.
+// A soft limit of setrlimit(2); the hard one stays. resource is an RLIMIT_ constant, value in that resource's unit.
 struct ResourceLimit {
   int resource;
   std::uint64_t value;
@@ -31,8 +31,10 @@ struct ProcessStart {
   // (descriptor here, number there). 0, 1 and 2 are /dev/null where none is given; all others are closed.
   std::vector<std::pair<int, int>> descriptors;
   std::vector<ResourceLimit> limits;
-  bool new_session = false;     // an own session and process group, whose number is the pid
-  int parent_death_signal = 0;  // sent by the kernel when the starting thread ends; 0: none
+  std::vector<std::int64_t> cpus;     // to which it is tied, with all that it starts; empty: those of the parent
+  bool new_session = false;           // an own session and process group, whose number is the pid
+  bool controlling_terminal = false;  // descriptor 0, a terminal, becomes that of the new session
+  int parent_death_signal = 0;        // sent by the kernel when the starting thread ends; 0: none
 };
 
 // Starts it and returns its pid once the program is in place. Throws std::system_error that names the program and the step that
@@ -42,6 +44,10 @@ pid_t start_process(const ProcessStart& start);
 // A copy of this process that goes on in the same code, in its own session: 0 there, its pid here. For a process that has one
 // thread. Throws std::system_error.
 pid_t fork_process();
+
+// This process goes on as the same program with other words, from its start, with its descriptors and variables. words[0] is a name for
+// those who look. Throws std::system_error.
+[[noreturn]] void start_over(std::vector<std::string> words);
 
 // How a process ended.
 struct ExitStatus {

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -64,7 +65,9 @@ std::vector<ProcessEntry> end_all(Find&& find, std::chrono::milliseconds limit) 
       reap();  // what ended since, or fell to this process just now
       return left;
     }
-    for (const ProcessEntry& process : left) signal_process(process, SIGKILL);
+    bool any = false;
+    for (const ProcessEntry& process : left) any |= signal_process(process, SIGKILL);
+    if (!any) return left;
     // Death takes the kernel a moment, longer where much memory is given back; each round also finds what was forked meanwhile.
     usleep(pause);
     pause = std::min<useconds_t>(pause * 2, 20'000);
@@ -89,11 +92,18 @@ std::optional<ProcessEntry> process_entry(pid_t pid) {
     const std::string_view word = rest.substr(0, rest.find(' '));
     if (word.empty()) return std::nullopt;
     if (number == 1) entry.ended = word == "Z" || word == "X";
+    if (number == 1) entry.stopped = word == "T";
     if (number == 2) std::from_chars(word.data(), word.data() + word.size(), entry.parent);
     if (number == 20) std::from_chars(word.data(), word.data() + word.size(), entry.start);
     rest.remove_prefix(word.size());
   }
   return entry;
+}
+
+std::string described(const ProcessEntry& process) {
+  struct stat status {};
+  const bool known = stat(("/proc/" + std::to_string(process.pid)).c_str(), &status) == 0;
+  return std::to_string(process.pid) + ' ' + process.name + (known && status.st_uid != geteuid() ? " (another user's)" : "");
 }
 
 bool has_children() {
@@ -130,13 +140,22 @@ std::vector<ProcessEntry> processes_with_variable(const std::string& variable) {
   return found;
 }
 
-void signal_process(const ProcessEntry& process, int signal) {
+bool signal_process(const ProcessEntry& process, int signal) {
   const FileDescriptor held(static_cast<int>(syscall(SYS_pidfd_open, process.pid, 0)));
-  if (!held) return;
+  if (!held) return true;
   // From here on the pid cannot be meant for another; before, it could.
   const std::optional<ProcessEntry> now = process_entry(process.pid);
-  if (now && now->start == process.start) syscall(SYS_pidfd_send_signal, held.get(), signal, nullptr, 0);
+  if (!now || now->start != process.start) return true;
+  return syscall(SYS_pidfd_send_signal, held.get(), signal, nullptr, 0) == 0 || errno != EPERM;
 }
+
+void wake_process(const ProcessEntry& process) {
+  // A debugger, or whoever else traces it, need not hear of it.
+  const std::optional<ProcessEntry> now = process_entry(process.pid);
+  if (now && now->stopped) signal_process(process, SIGCONT);
+}
+
+void wake_at_end_of_parent() { prctl(PR_SET_PDEATHSIG, SIGCONT); }
 
 void become_subreaper() {
   if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) throw std::system_error(errno, std::generic_category(), "cannot become a subreaper");

@@ -7,26 +7,12 @@
 #include <cassert>
 
 #include "schema/json.hpp"
+#include "schema/utf8.hpp"
 
 namespace fabric {
 namespace {
 
 constexpr std::size_t noise_lines = 20;
-
-// The length of the UTF-8 sequence that starts text, 0 if it is none (RFC 3629, section 4).
-std::size_t utf8_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const auto continues = [&](std::size_t i, unsigned low = 0x80, unsigned high = 0xBF) {
-    return i < text.size() && byte(i) >= low && byte(i) <= high;
-  };
-  const unsigned first = byte(0);
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first <= 0xDF) return continues(1) ? 2 : 0;
-  if (first >= 0xE0 && first <= 0xEF) return continues(1, first == 0xE0 ? 0xA0 : 0x80, first == 0xED ? 0x9F : 0xBF) && continues(2) ? 3 : 0;
-  if (first >= 0xF0 && first <= 0xF4)
-    return continues(1, first == 0xF0 ? 0x90 : 0x80, first == 0xF4 ? 0x8F : 0xBF) && continues(2) && continues(3) ? 4 : 0;
-  return 0;
-}
 
 // What a character costs inside a JSON string at the very most: \u0000 for a control character, \" for a quote.
 std::size_t quoted_size(std::string_view character) {
@@ -65,7 +51,7 @@ std::vector<std::string> FrameWriter::frames(const Value& body) {
   while (!rest.empty()) {
     std::size_t taken = 0;
     for (std::size_t cost = 0; taken < rest.size();) {
-      const std::size_t length = std::max<std::size_t>(utf8_length(rest.substr(taken)), 1);
+      const std::size_t length = std::max<std::size_t>(utf8_length(rest, taken), 1);
       cost += quoted_size(rest.substr(taken, length));
       if (cost > room) break;
       taken += length;
@@ -115,6 +101,11 @@ std::optional<Message> FrameReader::accept(const std::string& line) {
   const bool formed = from && from->is_string() && generation && generation->is_integer() && sequence && sequence->is_integer() &&
                       ((whole && whole->is_object()) || (part && part->is_string() && last && last->is_bool()));
   if (!formed) {
+    // A shell may have printed half a line before.
+    if (const std::size_t begin = line.rfind(R"({"from":)"); !greeted() && begin != std::string::npos && begin > 0) {
+      std::optional<Message> message = accept(line.substr(begin));
+      if (greeted()) return message;
+    }
     if (!greeted()) return be_noise();
     throw wrong("a line that is no frame");
   }
@@ -164,12 +155,31 @@ std::string as_utf8(std::string_view text) {
   std::string clean;
   clean.reserve(text.size());
   while (!text.empty()) {
-    const std::size_t length = utf8_length(text);
+    const std::size_t length = utf8_length(text, 0);
     if (length == 0) clean += "\xEF\xBF\xBD";
     else clean += text.substr(0, length);
     text.remove_prefix(std::max<std::size_t>(length, 1));
   }
   return clean;
+}
+
+std::string text_of_bytes(std::string_view bytes) {
+  std::string text;
+  text.reserve(bytes.size());
+  for (const char byte : bytes) append_utf8(text, static_cast<unsigned char>(byte));
+  return text;
+}
+
+std::string bytes_of_text(std::string_view text) {
+  std::string bytes;
+  bytes.reserve(text.size());
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const auto first = static_cast<unsigned char>(text[at]);
+    if (first < 0x80) bytes += text[at];
+    else if (first <= 0xC3 && at + 1 < text.size()) bytes += static_cast<char>((first & 3) << 6 | (text[++at] & 0x3F));
+    else throw ProtocolError("a text that stands for no bytes");
+  }
+  return bytes;
 }
 
 std::string make_nonce() {

@@ -9,6 +9,7 @@
 // of each sender carries, which is never in parts.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -62,6 +63,10 @@ class FrameReader {
 
   // Whether a first frame with the nonce has come.
   bool greeted() const { return !senders_.empty(); }
+  // Whether parts of a message have come, and the last has not.
+  bool waits_for_a_part() const {
+    return std::any_of(senders_.begin(), senders_.end(), [](const auto& sender) { return !sender.second.parts.empty(); });
+  }
   // The last lines of what came before it.
   const std::deque<std::string>& noise() const { return noise_; }
 
@@ -82,6 +87,10 @@ class FrameReader {
 
 // text with every byte that is not UTF-8 replaced by U+FFFD: what a program prints may be anything, a frame may not.
 std::string as_utf8(std::string_view text);
+
+// Any bytes as the text of a frame, each as the character of its number, and back again.
+std::string text_of_bytes(std::string_view bytes);
+std::string bytes_of_text(std::string_view text);
 
 // 16 hexadecimal digits that nobody else has.
 std::string make_nonce();

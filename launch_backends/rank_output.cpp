@@ -14,12 +14,17 @@
 #include "launch_backends/process.hpp"
 #include "launch_backends/protocol.hpp"
 #include "schema/json.hpp"
+#include "schema/utf8.hpp"
 
 namespace fabric {
 namespace {
 
-constexpr std::array<std::string_view, 9> reserved_kinds = {"run_started", "node_ready", "bound",   "rank_started", "rank_exited",
-                                                            "stopping",    "restarting", "stalled", "run_finished"};
+constexpr std::array<std::string_view, 11> reserved_kinds = {"run_started",  "node_ready",   "bound",      "rank_started",
+                                                             "rank_exited",  "stopping",     "restarting", "stalled",
+                                                             "run_finished", "first_output", "met"};
+
+constexpr std::chrono::milliseconds unfinished_every{200};
+constexpr std::size_t most_unfinished = 512;  // bytes; no screen is wider
 
 std::int64_t size_of(int fd) {
   struct stat status {};
@@ -45,37 +50,53 @@ FileDescriptor open_to_follow(const std::string& path, int flags) {
 }  // namespace
 
 void LineCutter::feed(std::string_view bytes, const std::function<void(std::string_view)>& line) {
-  for (const char c : bytes) {
-    if (c == '\n') {
-      // \r\n ends a line like \n. A line whose last redrawing is empty shows what stood there before.
-      line(pending_.empty() && return_seen_ ? redrawn_ : pending_);
-      pending_.clear();
-      redrawn_.clear();
-      return_seen_ = false;
-      continue;
-    }
-    if (c == '\r') {
-      if (!pending_.empty()) redrawn_ = std::move(pending_);
-      pending_.clear();
+  while (!bytes.empty()) {
+    const std::size_t end = bytes.find('\n');
+    std::string_view part = bytes.substr(0, end);
+    for (std::size_t at; (at = part.find('\r')) != std::string_view::npos; part.remove_prefix(at + 1)) {
+      take(part.substr(0, at));
+      if (!head_.empty()) redrawn_ = shown();
+      head_.clear();
+      beyond_ = 0;
       return_seen_ = true;
-      continue;
     }
-    pending_ += c;
-    if (pending_.size() >= longest) {
-      line(pending_);
-      pending_.clear();
-      redrawn_.clear();
-      return_seen_ = false;
-    }
+    take(part);
+    if (end == std::string_view::npos) return;
+    // \r\n ends a line like \n. A line whose last redrawing is empty shows what stood there before.
+    line(unfinished());
+    begin_line();
+    bytes.remove_prefix(end + 1);
   }
 }
 
-std::string LineCutter::take_redrawn() { return std::exchange(redrawn_, {}); }
+void LineCutter::take(std::string_view bytes) {
+  const std::size_t room = std::min(longest_ - head_.size(), bytes.size());
+  head_ += bytes.substr(0, room);
+  beyond_ += bytes.size() - room;
+}
+
+std::string LineCutter::shown() const {
+  if (beyond_ == 0) return head_;
+  // No character is cut in two.
+  std::size_t end = head_.size();
+  const auto continues = [&](std::size_t at) { return at > 0 && at < head_.size() && (head_[at] & 0xC0) == 0x80; };
+  std::size_t last = end - 1;
+  while (continues(last) && end - last < 4) --last;
+  if ((head_[last] & 0x80) != 0 && utf8_length(head_, last) != end - last) end = last;
+  const std::uint64_t more = beyond_ + (head_.size() - end);
+  return head_.substr(0, end) + " [" + std::to_string(more) + (more == 1 ? " byte" : " bytes") + " more in the log file]";
+}
+
+void LineCutter::begin_line() {
+  head_.clear();
+  beyond_ = 0;
+  redrawn_.clear();
+  return_seen_ = false;
+}
 
 void LineCutter::finish(const std::function<void(std::string_view)>& line) {
-  if (!pending_.empty()) line(pending_);
-  else if (!redrawn_.empty()) line(redrawn_);
-  *this = {};
+  if (const std::string rest = unfinished(); !rest.empty()) line(rest);
+  begin_line();
 }
 
 LogTail::LogTail(const std::string& path) : file_(open_to_follow(path, O_CREAT)), offset_(size_of(file_.get())) {}
@@ -87,17 +108,10 @@ LogTail::Lines LogTail::read(std::size_t most, bool last) {
   const auto keep = [&out](std::string_view line) { out.lines.push_back(as_utf8(line)); };
   const std::int64_t size = this->size();
   const auto behind = static_cast<std::int64_t>(most_behind);
-  if (size - offset_ > 2 * behind) {
-    // Only ends of lines are counted of what is passed over; it stays in the file.
-    while (offset_ < size - behind) {
-      const std::string passed =
-          read_at(file_.get(), offset_, static_cast<std::size_t>(std::min<std::int64_t>(size - behind - offset_, 1 << 16)));
-      if (passed.empty()) break;
-      offset_ += static_cast<std::int64_t>(passed.size());
-      out.dropped += std::count(passed.begin(), passed.end(), '\n');
-    }
-    cutter_ = {};
-  }
+  if (size - offset_ > 2 * behind) pass_over(size - behind, keep);
+  // The line that was being read stands before them.
+  if (!out.lines.empty() && !last) return out;
+  out.dropped = std::exchange(dropped_, 0);
   while (most > 0) {
     const std::string bytes = read_at(file_.get(), offset_, std::min<std::size_t>(most, 1 << 16));
     if (bytes.empty()) break;
@@ -107,13 +121,40 @@ LogTail::Lines LogTail::read(std::size_t most, bool last) {
   }
   if (last && offset_ >= this->size()) {
     cutter_.finish(keep);
-  } else if (const Clock::time_point now = Clock::now(); now - redrawn_shown_ >= std::chrono::seconds(1)) {
-    if (const std::string state = cutter_.take_redrawn(); !state.empty()) {
-      keep(state);
-      redrawn_shown_ = now;
-    }
+    return out;
   }
+  const Clock::time_point now = Clock::now();
+  if (now - unfinished_told_ < unfinished_every) return out;
+  // A line that begins as the one before it is another one.
+  if (!out.lines.empty()) unfinished_.clear();
+  std::string shown = as_utf8(cutter_.unfinished().substr(0, most_unfinished));
+  if (std::exchange(unfinished_, shown) == shown || shown.empty()) return out;
+  unfinished_told_ = now;
+  out.unfinished = {std::move(shown), cutter_.redraws()};
   return out;
+}
+
+// What is passed over stays in the file. The line that was being read is seen to its end, and the last one from its beginning; of those
+// between them the ends are counted.
+void LogTail::pass_over(std::int64_t end, const std::function<void(std::string_view)>& line) {
+  bool is_first = true;
+  while (offset_ < end) {
+    const std::string passed = read_at(file_.get(), offset_, static_cast<std::size_t>(std::min<std::int64_t>(end - offset_, 1 << 16)));
+    if (passed.empty()) return;
+    offset_ += static_cast<std::int64_t>(passed.size());
+    std::string_view rest = passed;
+    if (const std::size_t first = rest.find('\n'); is_first && first != std::string_view::npos) {
+      cutter_.feed(rest.substr(0, first + 1), line);
+      rest.remove_prefix(first + 1);
+      is_first = false;
+    }
+    if (const std::size_t last = rest.rfind('\n'); last != std::string_view::npos) {
+      dropped_ += std::count(rest.begin(), rest.end(), '\n');
+      cutter_ = LineCutter();
+      rest.remove_prefix(last + 1);
+    }
+    cutter_.feed(rest, line);
+  }
 }
 
 EventTail::EventTail(const std::string& path) : file_(open_to_follow(path, O_CREAT)), offset_(size_of(file_.get())) {}

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,21 +16,28 @@
 namespace fabric {
 
 // Cuts what a program prints into lines for people. A line that is redrawn with \r, as a progress bar is, counts once for all its
-// redrawings, shown in its last state; a very long line is cut.
+// redrawings, shown in its last state; of a very long line the beginning is shown, and how much follows.
 class LineCutter {
  public:
-  static constexpr std::size_t longest = 4096;  // bytes
+  explicit LineCutter(std::size_t longest = 4096) : longest_(longest) {}  // bytes of a line that are shown
 
   // Whole lines of bytes and what was kept before are given to line, without their ends.
   void feed(std::string_view bytes, const std::function<void(std::string_view)>& line);
-  // The last complete state of a line that is being redrawn, once; empty if there is none since the last call.
-  std::string take_redrawn();
+  // What the line that has not ended yet shows; empty if there is none.
+  std::string unfinished() const { return head_.empty() ? redrawn_ : shown(); }
+  bool redraws() const { return return_seen_; }  // that line
   // What is left at the end of the output.
   void finish(const std::function<void(std::string_view)>& line);
 
  private:
-  std::string pending_;  // of the line that has not ended yet, after its last \r
-  std::string redrawn_;  // what stood before that \r
+  void take(std::string_view bytes);
+  std::string shown() const;
+  void begin_line();
+
+  std::size_t longest_;
+  std::string head_;          // of the line that has not ended yet, after its last \r
+  std::uint64_t beyond_ = 0;  // bytes of it behind its head
+  std::string redrawn_;       // what stood before that \r
   bool return_seen_ = false;
 };
 
@@ -42,9 +50,14 @@ class LogTail {
   // Starts at the present end of the file. Throws std::system_error.
   explicit LogTail(const std::string& path);
 
+  struct Unfinished {
+    std::string text;
+    bool redraws = false;
+  };
   struct Lines {
     std::int64_t dropped = 0;  // lines passed over before these
     std::vector<std::string> lines;
+    std::optional<Unfinished> unfinished;  // the line behind them, if it has changed; some times a second
   };
   // What has come since, at most `most` bytes. last: the program has ended, and what is there now is all.
   Lines read(std::size_t most, bool last);
@@ -52,10 +65,14 @@ class LogTail {
   std::int64_t offset() const { return offset_; }  // bytes read or passed over
 
  private:
+  void pass_over(std::int64_t end, const std::function<void(std::string_view)>& line);
+
   FileDescriptor file_;
   std::int64_t offset_ = 0;
   LineCutter cutter_;
-  Clock::time_point redrawn_shown_{};
+  std::int64_t dropped_ = 0;  // lines passed over and not told of yet
+  std::string unfinished_;
+  Clock::time_point unfinished_told_{};
 };
 
 // The file that FABRIC_EVENTS names. Its lines are maps with "kind"; "time" may be given; what else they hold is the detail, or

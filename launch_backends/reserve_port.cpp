@@ -33,6 +33,10 @@ struct Address {
     if (storage.ss_family == AF_INET6) reinterpret_cast<sockaddr_in6&>(storage).sin6_port = wire;
     else reinterpret_cast<sockaddr_in&>(storage).sin_port = wire;
   }
+  bool is_loopback() const {
+    if (storage.ss_family == AF_INET6) return IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6&>(storage).sin6_addr);
+    return ntohl(reinterpret_cast<const sockaddr_in&>(storage).sin_addr.s_addr) >> 24 == 127;
+  }
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
 };
 
@@ -130,10 +134,13 @@ std::string holder_of(std::int64_t port) {
     const std::string holder = holder_of(*port);
     text += holder.empty() ? "; who holds it cannot be seen from here" : "; held by " + holder;
   }
+  if (error == EADDRNOTAVAIL) text += "; no interface of this machine has this address, and node 0 belongs where it is";
   throw PortError(text);
 }
 
 }  // namespace
+
+void check_address(const std::string& address) { resolve(address); }
 
 ReservedPort reserve_port(const std::string& address, std::optional<std::int64_t> port, bool listening) {
   Address at = resolve(address);
@@ -151,6 +158,7 @@ ReservedPort reserve_port(const std::string& address, std::optional<std::int64_t
     if (bind(fd, at.get(), at.length) != 0) refuse(address, port, errno);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     reserved.port = port_of(fd);
+    reserved.loopback = at.is_loopback();
     if (!claim(reserved.port, reserved.claim)) {
       if (!port && attempt < 100) continue;
       refuse(address, reserved.port, EADDRINUSE);

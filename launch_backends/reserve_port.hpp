@@ -18,6 +18,7 @@ struct PortError : std::runtime_error {
 
 struct ReservedPort {
   std::int64_t port = 0;
+  bool loopback = false;  // bound to an address that no other machine reaches
   FileDescriptor socket;
   // An abstract Unix socket named after the port. Two sockets with SO_REUSEADDR that do not listen may share a TCP port; this name
   // has one owner, and the kernel takes it away with the process.
@@ -28,5 +29,8 @@ struct ReservedPort {
 // Otherwise it is bound with SO_REUSEADDR and does not listen: a program that listens with SO_REUSEADDR gets the port, one that
 // binds without it does not. Throws PortError.
 ReservedPort reserve_port(const std::string& address, std::optional<std::int64_t> port, bool listening);
+
+// Throws PortError if address is neither numeric nor a name that this machine can look up.
+void check_address(const std::string& address);
 
 }  // namespace fabric

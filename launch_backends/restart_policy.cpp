@@ -12,6 +12,10 @@ constexpr double longest_wait = 300;  // seconds
 
 }  // namespace
 
+bool Progress::is_further_than(const Progress& best) const {
+  return (step && step > best.step) || (!checkpoint.empty() && (checkpoint != best.checkpoint || written > best.written));
+}
+
 bool RestartPolicy::fits(const RestartRule& rule, const Outcome& outcome, const ExitStatus& culprit) const {
   if (rule.exit_code && (culprit.by_signal || culprit.number != *rule.exit_code)) return false;
   if (rule.signal && (!culprit.by_signal || signal_number(*rule.signal) != culprit.number)) return false;
@@ -27,12 +31,11 @@ RestartPolicy::Verdict RestartPolicy::judge(const Outcome& outcome, const std::o
       if (rule.then == AfterFailure::stop) return {false, 0, "a rule of `restart.on` says stop"};
       break;
     }
-  const bool further =
-      (progress.step && progress.step > best_.step) || (!progress.checkpoint.empty() && progress.checkpoint != best_.checkpoint);
+  const bool further = progress.is_further_than(best_);
   const bool tells = progress.step || !progress.checkpoint.empty() || best_.step || !best_.checkpoint.empty();
   fruitless_ = further ? 0 : fruitless_ + 1;
   if (progress.step) best_.step = std::max(best_.step, progress.step);
-  if (!progress.checkpoint.empty()) best_.checkpoint = progress.checkpoint;
+  if (!progress.checkpoint.empty()) best_.checkpoint = progress.checkpoint, best_.written = progress.written;
   if (tells && fruitless_ >= rules_.no_progress) return {false, 0, std::to_string(fruitless_) + " failures in a row without progress"};
   if (restarts_ == rules_.max)
     return {false, 0, "it was started again " + std::to_string(restarts_) + (restarts_ == 1 ? " time" : " times") + " already"};

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "launch_backends/launch_backend.hpp"
 #include "launch_backends/process.hpp"
@@ -15,11 +16,15 @@ namespace fabric {
 struct Progress {
   std::optional<std::int64_t> step;
   std::string checkpoint;  // the path of the newest
+  double written = 0;      // when, seconds since the epoch; 0: not known
+  // A later step, or a later checkpoint.
+  bool is_further_than(const Progress& best) const;
 };
 
 class RestartPolicy {
  public:
-  explicit RestartPolicy(const Restart& rules) : rules_(rules) {}
+  // so_far: what was there before the first attempt, and is no progress of it.
+  explicit RestartPolicy(const Restart& rules, Progress so_far = {}) : rules_(rules), best_(std::move(so_far)) {}
 
   struct Verdict {
     bool restart = false;

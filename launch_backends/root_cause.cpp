@@ -52,9 +52,10 @@ std::optional<RootCause> root_cause(const std::vector<RankEnd>& ends) {
   return RootCause{*culprit, std::move(rule)};
 }
 
-std::string describe(const RankEnd& end) {
-  std::string text = "rank " + std::to_string(end.rank) + ' ' + end.status.str();
+std::string describe(const RankEnd& end, const std::string& host) {
+  std::string text = "rank " + std::to_string(end.rank) + (host.empty() ? "" : " on " + host) + ' ' + end.status.str();
   if (end.out_of_memory) text += ", out of memory";
+  if (!end.core.empty()) text += ", " + end.core;
   if (!end.error_message.empty()) text += ": " + end.error_message;
   return text;
 }

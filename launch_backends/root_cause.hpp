@@ -24,6 +24,7 @@ struct RankEnd {
   double uncertainty = 0;  // seconds to either side
   ExitStatus status;
   bool out_of_memory = false;
+  std::string core;  // where its memory was dumped, in words; empty: it was not
   bool by_us = false;
   std::string error_class;  // what the rank said of itself: communication, data, checkpoint ...
   std::string error_message;
@@ -44,7 +45,7 @@ std::optional<RootCause> root_cause(const std::vector<RankEnd>& ends);
 
 constexpr double peer_window = 2;  // seconds
 
-// rank 1 exited with code 3 / rank 1 was killed by signal 9 (KILL), out of memory
-std::string describe(const RankEnd& end);
+// rank 1 exited with code 3 / rank 1 was killed by signal 9 (KILL), out of memory / rank 1 on gpu2 exited with code 3
+std::string describe(const RankEnd& end, const std::string& host = "");
 
 }  // namespace fabric

@@ -1,6 +1,7 @@
 #include "launch_backends/run_directory.hpp"
 
 #include <fcntl.h>
+#include <glob.h>
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -15,6 +16,8 @@
 #include <system_error>
 
 #include "launch_backends/descriptor.hpp"
+#include "launch_backends/replace_file.hpp"
+#include "launch_backends/written_at.hpp"
 #include "schema/json.hpp"
 #include "schema/safetensors.hpp"
 
@@ -45,21 +48,6 @@ std::string read_text(const std::string& path) {
     if (n < 0) disk_fails(errno, "cannot read " + path);
     if (n == 0) return text;
     text.append(buffer, static_cast<std::size_t>(n));
-  }
-}
-
-// A reader sees the old text or the new one, whole. Not flushed to the disk: that costs more than starting a rank, and what a power
-// failure could take is of the last seconds.
-void replace_file(const std::string& path, std::string_view text) {
-  const std::string temporary = path + ".new-" + std::to_string(getpid());
-  try {
-    const FileDescriptor file(open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
-    if (!file) disk_fails(errno, "cannot write " + path);
-    write_all(file.get(), text, path);
-    if (rename(temporary.c_str(), path.c_str()) != 0) disk_fails(errno, "cannot write " + path);
-  } catch (...) {
-    unlink(temporary.c_str());
-    throw;
   }
 }
 
@@ -144,6 +132,18 @@ RunDirectory RunDirectory::create(const std::string& runs, const std::string& na
   }
 }
 
+RunDirectory RunDirectory::take_over(const std::string& path, std::string_view plan_text) {
+  make_folders(path);
+  RunDirectory run(fs::canonical(path).string());
+  if (!run.lock()) throw std::runtime_error("process " + std::to_string(run.holder()) + " conducts " + run.path() + " already");
+  if (access((run.path() + "/plan.json").c_str(), F_OK) != 0) {
+    replace_file(run.path() + "/plan.json", plan_text);
+    const fs::path own = run.path();
+    point_latest_at(own.parent_path(), own.filename().string());
+  }
+  return run;
+}
+
 RunDirectory RunDirectory::open(const std::string& path) {
   std::error_code error;
   const fs::path resolved = fs::canonical(path, error);
@@ -179,6 +179,10 @@ bool RunDirectory::lock() {
   return true;
 }
 
+void RunDirectory::unlock() {
+  if (lock_fd_ >= 0) close(std::exchange(lock_fd_, -1));
+}
+
 void RunDirectory::take_over_lock() const {
   const std::string own = std::to_string(getpid()) + '\n';
   if (lock_fd_ < 0 || ftruncate(lock_fd_, 0) != 0 || pwrite(lock_fd_, own.data(), own.size(), 0) < 0)
@@ -191,15 +195,35 @@ std::int64_t RunDirectory::holder() const {
   return in >> pid ? pid : 0;
 }
 
-std::optional<std::string> RunDirectory::told_checkpoint() const {
-  std::optional<std::string> last;
-  each_event([&last](const std::string& kind, const Value& event) {
+std::optional<std::int64_t> RunDirectory::node_rank() const {
+  std::optional<std::int64_t> node;
+  each_event([&node](const std::string& kind, const Value& event) {
+    const Value* detail = kind == "run_started" ? event.find("detail") : nullptr;
+    const Value* written = detail ? detail->find("node_rank") : nullptr;
+    if (written && written->is_integer()) node = written->as_integer();
+  });
+  return node;
+}
+
+std::optional<ProgramCheckpoint> RunDirectory::program_checkpoint(const Plan& plan) const {
+  const fs::path folder = plan.groups.empty() ? fs::path() : fs::path(plan.groups.front().rank.cwd.str());
+  std::optional<ProgramCheckpoint> newest;
+  each_event([&](const std::string& kind, const Value& event) {
     const Value* detail = kind == "checkpoint" ? event.find("detail") : nullptr;
     const Value* path = detail ? detail->find("path") : nullptr;
-    std::error_code error;
-    if (path && path->is_string() && fs::exists(path->as_string(), error)) last = path->as_string();
+    if (!path || !path->is_string()) return;
+    const std::string whole = (folder / path->as_string()).lexically_normal().string();
+    if (const auto written = written_at(whole)) newest = {whole, *written};
   });
-  return last;
+  if (newest || !plan.job.checkpoint.path) return newest;
+  const double begin = written_at(path_ + "/plan.json").value_or(0);
+  glob_t found{};
+  if (glob(plan.job.checkpoint.path->c_str(), GLOB_NOSORT, nullptr, &found) == 0)
+    for (std::size_t i = 0; i < found.gl_pathc; ++i)
+      if (const auto written = written_at(found.gl_pathv[i]); written && *written >= (newest ? newest->written : begin))
+        newest = {found.gl_pathv[i], *written};
+  globfree(&found);
+  return newest;
 }
 
 bool RunDirectory::is_alive() const {
@@ -208,35 +232,8 @@ bool RunDirectory::is_alive() const {
   return file && flock(file.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
-RunSummary summary_of(const RunDirectory& run) {
-  RunSummary summary{run.path(), run.id(), {}};
-  const bool alive = run.is_alive();
-  try {
-    summary.status = run.status();
-  } catch (const std::exception&) {
-    summary.status = run.status_by_events();
-    if (alive) summary.status.state = "starting";
-  }
-  // Read before its end was written, it may have ended since.
-  if (!alive && !summary.status.ended) summary.status.state = "lost";
-  return summary;
-}
-
-std::vector<RunSummary> list_runs(const std::string& runs) {
-  std::vector<RunSummary> all;
-  std::error_code error;
-  for (fs::directory_iterator name(runs, error), end; !error && name != end; name.increment(error)) {
-    std::error_code inner;
-    for (fs::directory_iterator entry(name->path(), inner), last; !inner && entry != last; entry.increment(inner)) {
-      std::error_code none;
-      const fs::path path = entry->path();
-      if (entry->is_symlink(none) || !fs::exists(path / "plan.json", none) || !fs::exists(path / "lock", none)) continue;
-      all.push_back(summary_of(RunDirectory::open(entry->path().string())));
-    }
-  }
-  std::sort(all.begin(), all.end(),
-            [](const RunSummary& a, const RunSummary& b) { return std::pair(a.status.started, a.id) < std::pair(b.status.started, b.id); });
-  return all;
+std::string RunDirectory::rank_file(std::int64_t node, std::int64_t rank, std::string_view tail) const {
+  return path_ + "/nodes/" + std::to_string(node) + "/rank-" + std::to_string(rank) + std::string(tail);
 }
 
 std::string RunDirectory::plan_text() const { return read_text(path_ + "/plan.json"); }
@@ -270,6 +267,8 @@ RunStatus RunDirectory::status_by_events() const {
       status.state = "lost";
       if (const Value* attempt = member("attempt"); attempt && attempt->is_integer())
         status.attempt = std::max(status.attempt, attempt->as_integer());
+      const Value* node = member("node_rank");
+      status.node_rank = node && node->is_integer() ? std::optional(node->as_integer()) : std::nullopt;
     } else if (kind == "run_finished") {
       if (const Value* verdict = member("verdict"); verdict && verdict->is_string()) status.state = verdict->as_string();
     }

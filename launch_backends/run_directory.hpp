@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "schema/binding.hpp"
@@ -18,15 +19,20 @@ namespace fabric {
 struct RunStatus {
   std::string state;  // starting, running, stopping, restarting, finished, failed, stopped, refused, lost
   std::int64_t attempt = 0;
+  std::optional<std::int64_t> node_rank;  // of several nodes, the one whose part this is
   std::int64_t controller_pid = 0;
   double started = 0;  // seconds since the epoch
   std::optional<double> ended;
   std::optional<std::int64_t> exit_code;
-  std::string message;  // what died first; empty while all is well
+  std::string message;                    // what died first; empty while all is well
+  std::optional<std::int64_t> culprit;    // the rank that did
+  std::optional<std::string> log;         // its log file, below the run's folder
+  std::optional<std::int64_t> log_begin;  // bytes of it that earlier attempts have printed
   static constexpr auto fields() {
-    return std::tuple(field("state", &RunStatus::state), field("attempt", &RunStatus::attempt),
+    return std::tuple(field("state", &RunStatus::state), field("attempt", &RunStatus::attempt), field("node_rank", &RunStatus::node_rank),
                       field("controller_pid", &RunStatus::controller_pid), field("started", &RunStatus::started),
-                      field("ended", &RunStatus::ended), field("exit_code", &RunStatus::exit_code), field("message", &RunStatus::message));
+                      field("ended", &RunStatus::ended), field("exit_code", &RunStatus::exit_code), field("message", &RunStatus::message),
+                      field("culprit", &RunStatus::culprit), field("log", &RunStatus::log), field("log_begin", &RunStatus::log_begin));
   }
 };
 
@@ -36,11 +42,10 @@ struct SkippedCheckpoint {
   std::string why;
 };
 
-// A run below a folder of runs, as a list shows it.
-struct RunSummary {
-  std::string path;  // absolute
-  std::string id;    // NAME/<id>
-  RunStatus status;  // `lost` where nobody conducts it and no end was written
+// What a program has saved.
+struct ProgramCheckpoint {
+  std::string path;
+  double written = 0;  // seconds since the epoch
 };
 
 class RunDirectory {
@@ -48,6 +53,9 @@ class RunDirectory {
   // Makes runs/NAME/<id>, writes plan.json and points runs/NAME/latest at it. Throws std::runtime_error with the path in
   // its text.
   static RunDirectory create(const std::string& runs, const std::string& name, const Plan& plan);
+  // A run at a path that another machine has chosen, with the text of its plan.json: made where it is missing, and locked. Throws
+  // std::runtime_error, also where somebody conducts it.
+  static RunDirectory take_over(const std::string& path, std::string_view plan_text);
   // An existing run by its path, `latest` link included. Throws std::system_error where there is none.
   static RunDirectory open(const std::string& path);
   RunDirectory(RunDirectory&&) noexcept;
@@ -66,8 +74,13 @@ class RunDirectory {
   // Marks the run as living until this object (or its process) ends; a kernel lock, so a killed controller leaves none behind.
   // False if another process holds it.
   bool lock();
+  // For another process to take it.
+  void unlock();
   // After a fork: the lock is held by this process from now on.
   void take_over_lock() const;
+
+  // nodes/NODE/rank-RANK and a tail, such as .log.
+  std::string rank_file(std::int64_t node, std::int64_t rank, std::string_view tail) const;
 
   std::string plan_text() const;
   // Throws std::runtime_error where it cannot be read.
@@ -80,8 +93,12 @@ class RunDirectory {
   void write_status(const RunStatus& status) const;
   void append_event(const Event& event) const;
 
-  // The path of the last event `checkpoint` whose file is there, of a program that keeps its own.
-  std::optional<std::string> told_checkpoint() const;
+  // Of a program that keeps its own: the file of the last event `checkpoint` that is there, counted from the folder of the ranks; else
+  // of what checkpoint.path (glob(7)) finds the newest that was written since the run began.
+  std::optional<ProgramCheckpoint> program_checkpoint(const Plan& plan) const;
+
+  // The node whose part this is, if the nodes of its plan were started by hand.
+  std::optional<std::int64_t> node_rank() const;
 
   // The newest checkpoint that verifies, newest first by step; those passed over are named.
   std::optional<std::string> newest_checkpoint(std::vector<SkippedCheckpoint>& skipped) const;
@@ -92,10 +109,5 @@ class RunDirectory {
   int lock_fd_ = -1;
   mutable int events_fd_ = -1;
 };
-
-RunSummary summary_of(const RunDirectory& run);
-
-// All runs below the folder runs, the newest last.
-std::vector<RunSummary> list_runs(const std::string& runs);
 
 }  // namespace fabric

@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 
+#include "launch_backends/descriptor.hpp"
 #include "launch_backends/launch_backend.hpp"
 #include "launch_backends/run_directory.hpp"
 
@@ -23,8 +25,19 @@ class RunRecord {
   void event(const Event& event);
   void event(std::string kind, Value detail);
   void state(const std::string& state);
-  void line(std::int64_t node, std::int64_t rank, std::string_view line) { observer_.on_line(node, rank, line); }
+  void line(std::int64_t node, std::int64_t rank, std::string_view line);
+  void unfinished(std::int64_t node, std::int64_t rank, std::string_view text, bool redraws) {
+    observer_.on_unfinished(node, rank, text, redraws);
+  }
+  void tick() { observer_.on_tick(); }
   void close(const Outcome& outcome);
+  // Instead of close: the run goes on by another start, the next attempt, and is in the queue of a scheduler until then.
+  void put_back(Value detail);
+
+  // The logs of a node that has a disk of its own are kept here too, as they are heard.
+  void keep_copies_of(std::int64_t node) { copied_nodes_.insert(node); }
+  // Where the log of a rank begins for an attempt that starts now; told: as its agent counts.
+  std::int64_t log_begin(std::int64_t node, std::int64_t rank, std::int64_t told) const;
 
  private:
   void cannot_write(const std::string& why);
@@ -32,7 +45,17 @@ class RunRecord {
   RunDirectory run_;
   RunObserver& observer_;
   std::map<std::int64_t, double> last_step_;  // rank -> time of the last step event that was written
+  std::set<std::int64_t> copied_nodes_;
+  std::map<std::int64_t, FileDescriptor> copies_;  // rank -> its log
   bool complained_ = false;
 };
+
+// The end of an attempt that nobody could begin to carry out. Throws std::system_error if it cannot be written.
+Outcome refuse_attempt(const RunDirectory& run, std::int64_t attempt, const std::string& why);
+// The same, where a signal has ended it before it began.
+Outcome stop_attempt(const RunDirectory& run, std::int64_t attempt, int signal);
+
+// What a run came to, as its folder tells it: what its controller was told by close; 125 where nobody wrote an end.
+Outcome outcome_of(const RunDirectory& run, const RunStatus& status);
 
 }  // namespace fabric

@@ -53,6 +53,19 @@ ProcessSample sample_process(pid_t pid) {
   return sample;
 }
 
+double cpus_between(const ProcessSample& before, const ProcessSample& after, double apart) {
+  const double used = (after.cpu_seconds - before.cpu_seconds) / apart;
+  return before.state == 'R' && after.state == 'R' ? std::max(used, 1.0) : used;
+}
+
+std::string silent_agent_message(std::int64_t node, pid_t agent, double silent_seconds) {
+  const std::string pid = std::to_string(agent);
+  return "the agent of node " + std::to_string(node) + " (process " + pid + ") has not answered for " +
+         Duration{std::round(silent_seconds)}.str() +
+         (sample_process(agent).state == 'T' ? ": it is stopped, `kill -CONT " + pid + "` lets it go on"
+                                             : "; `gdb -p " + pid + " -batch -ex bt` shows where it stands");
+}
+
 std::optional<Suspect> find_suspect(const std::vector<RankActivity>& ranks, Accelerator accelerator) {
   for (const RankActivity& rank : ranks)
     if (rank.state == 'T' || rank.state == 't')

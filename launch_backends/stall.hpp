@@ -24,7 +24,7 @@ struct RankActivity {
   std::int64_t rank = 0;
   pid_t pid = 0;
   char state = '?';
-  double cpu = 0;  // CPUs used between two samples
+  double cpu = 0;  // cpus_between
   long system_call = -1;
   std::optional<std::int64_t> step;  // that it told last
 };
@@ -37,6 +37,13 @@ struct Suspect {
 
 // The rank that differs from the others: one that is stopped; one that is behind by its steps; one that computes while the others wait,
 // or on a GPU, where waiting ranks spin, the one that does not; one that sleeps. nullopt if they are all alike.
+// CPUs that a process used between two samples, so many seconds apart; 1 where it could have used one at both and got less, on a machine
+// with more work than CPUs.
+double cpus_between(const ProcessSample& before, const ProcessSample& after, double apart);
+
+// What a controller says of an agent that has not answered for so many seconds.
+std::string silent_agent_message(std::int64_t node, pid_t agent, double silent_seconds);
+
 std::optional<Suspect> find_suspect(const std::vector<RankActivity>& ranks, Accelerator accelerator);
 
 // One sentence and the commands that show where it stands.

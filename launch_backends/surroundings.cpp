@@ -10,14 +10,16 @@
 #include <system_error>
 
 #include "launch_backends/process.hpp"
+#include "launch_backends/process_tree.hpp"
 
 namespace fabric {
 
-Surroundings::Surroundings() {
+Surroundings::Surroundings(int time_signal) {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGTERM);
+  if (time_signal != 0) sigaddset(&set, time_signal);
   // nohup has it ignored, and means that.
   struct sigaction hangup {};
   sigaction(SIGHUP, nullptr, &hangup);
@@ -28,6 +30,7 @@ Surroundings::Surroundings() {
   sigaction(SIGPIPE, &action, &pipe_);
   action.sa_handler = SIG_DFL;
   sigaction(SIGCHLD, &action, &child_);
+  had_children_ = has_children();
   prctl(PR_GET_CHILD_SUBREAPER, &subreaper_);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   signals_.reset(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));

@@ -13,12 +13,15 @@ namespace fabric {
 
 class Surroundings {
  public:
-  Surroundings();  // throws std::system_error
+  // time_signal: one more that is taken, 0: none. Throws std::system_error.
+  explicit Surroundings(int time_signal = 0);
   ~Surroundings();
   Surroundings(const Surroundings&) = delete;
   Surroundings& operator=(const Surroundings&) = delete;
 
   int descriptor() const { return signals_.get(); }
+  // Whether every descendant of this process belongs to the run: it had none before.
+  bool has_only_the_run() const { return !had_children_; }
   // The next signal, 0 if there is none.
   int take();
   // Waits so many seconds, at the most until deadline. Returns the signal that ended the wait, 0 if none did.
@@ -29,6 +32,7 @@ class Surroundings {
   struct sigaction pipe_ {};
   struct sigaction child_ {};
   int subreaper_ = 0;
+  bool had_children_ = false;
   FileDescriptor signals_;
 };
 

@@ -21,8 +21,8 @@ constexpr PeerWord peer_words[] = {
     {"nnodes", "num_nodes", ""},
     {"nodes", "num_nodes", ""},
     {"num_machines", "num_nodes", ""},
-    {"node_rank", "", "which node this is, is known at start: the backend binds it"},
-    {"machine_rank", "", "which node this is, is known at start: the backend binds it"},
+    {"node_rank", "", "which node this is, is known at start: `fabric apply JOB --node-rank N`"},
+    {"machine_rank", "", "which node this is, is known at start: `fabric apply JOB --node-rank N`"},
     {"master_addr", "main_address", ""},
     {"master_address", "main_address", ""},
     {"main_addr", "main_address", ""},
@@ -93,6 +93,12 @@ constexpr PeerWord peer_words[] = {
     {"python_exec", "program.python", ""},
     {"trainer", "", "what a trainer is given are fields of the job itself and of `train`; `fabric explain` lists them"},
     {"distributed_type", "strategy", ""},
+    {"compute_environment", "",
+     "this is a file of `accelerate config`: `fabric run --print-job accelerate launch --config_file FILE SCRIPT` prints the job for it"},
+    {"fsdp_config", "",
+     "`fabric run --print-job accelerate launch --config_file FILE SCRIPT` prints the job for a file of `accelerate config`"},
+    {"deepspeed_config", "",
+     "`fabric run --print-job accelerate launch --config_file FILE SCRIPT` prints the job for a file of `accelerate config`"},
     {"zero_stage", "", "ZeRO is not in this version of fabric; `strategy: ddp` is"},
     {"zero_optimization", "", "ZeRO is not in this version of fabric; `strategy: ddp` is"},
     {"lr_scheduler_type", "train.schedule", ""},
@@ -124,11 +130,12 @@ constexpr PeerWord peer_words[] = {
     {"backoff_limit", "restart.max", ""},
     {"walltime", "time_limit", ""},
     {"timeout", "time_limit", ""},
-    {"slurm", "", "the SLURM backend is not in this version of fabric"},
-    {"ssh", "", "the SSH backend is not in this version of fabric"},
-    {"hostfile", "", "the SSH backend is not in this version of fabric"},
-    {"extends", "", "`extends` is not in this version of fabric; a Jsonnet job can import another: `(import 'base.libsonnet') + {...}`"},
-    {"defaults", "", "a Jsonnet job can import another: `(import 'base.libsonnet') + {...}`"},
+    {"slurm", "slurm", "it is a section of the job, beside `backend: slurm`"},
+    {"time", "time_limit", ""},
+    {"gres", "devices", ""},
+    {"hostfile", "ssh.hostfile", "write `backend: ssh` too"},
+    {"hosts", "ssh.hosts", "write `backend: ssh` too"},
+    {"defaults", "extends", ""},
 };
 
 }  // namespace
@@ -141,6 +148,6 @@ std::optional<PeerWord> peer_word(std::string_view word) {
   return std::nullopt;
 }
 
-bool has_bfloat16(const Gpu& gpu) { return gpu.compute_major >= 8; }
+bool has_bfloat16(const Gpu& gpu) { return gpu.compute_major && *gpu.compute_major >= 8; }
 
 }  // namespace fabric

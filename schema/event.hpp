@@ -11,7 +11,7 @@
 namespace fabric {
 
 // Kinds written by the controller: run_started, node_ready, bound, rank_started, rank_exited, stopping,
-// restarting, stalled, note, run_finished.
+// restarting, stalled, first_output, met, note, run_finished.
 // Kinds written by fabric's own worker: start, first_step, step, epoch, checkpoint, error, finished. A program may write these and
 // any other but the controller's; docs/run-directory.md says what each holds.
 struct Event {

@@ -1,5 +1,6 @@
 // What a probe reports, and what `--hardware FILE` replaces: facts about machines that do not change from one minute to the
-// next. Load, free memory and who holds a GPU are not facts; they are an Occupancy, looked at when a run starts.
+// next. Load, free memory and who holds a GPU are not facts; they are an Occupancy, looked at when a run starts. A scheduler knows less
+// of its machines than they do of themselves: what it does not tell is absent.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +14,11 @@ namespace fabric {
 
 struct Gpu {
   std::int64_t index = 0;
-  std::string name;
-  std::string uuid;
-  std::int64_t memory_bytes = 0;
-  std::int64_t compute_major = 0;  // CUDA compute capability
-  std::int64_t compute_minor = 0;
+  std::string name;  // as the driver has it; a scheduler's word for this kind of GPU
+  std::string uuid;  // empty: not known
+  std::optional<std::int64_t> memory_bytes;
+  std::optional<std::int64_t> compute_major;  // CUDA compute capability
+  std::optional<std::int64_t> compute_minor;
   std::optional<std::int64_t> numa_node;
   static constexpr auto fields() {
     return std::tuple(field("index", &Gpu::index), field("name", &Gpu::name), field("uuid", &Gpu::uuid),
@@ -52,18 +53,21 @@ struct Host {
   std::string hostname;
   std::vector<std::int64_t> cpus;  // logical CPUs in the affinity mask
   std::int64_t cpus_online = 0;
+  // Logical CPUs of each core that has several, by SMT (hyper-threading); absent: not known, each CPU is taken for a core.
+  std::optional<std::vector<std::vector<std::int64_t>>> smt_siblings;
   std::optional<double> cpu_quota;           // CPUs' worth of time that the cgroup allows; absent: no limit
   std::int64_t memory_bytes = 0;             // physical
   std::optional<std::int64_t> memory_limit;  // bytes that the cgroup allows; absent: no limit
   std::vector<NumaNode> numa_nodes;
   std::vector<NetworkInterface> interfaces;
-  std::optional<std::string> nvidia_driver;  // absent: no usable driver
+  std::optional<std::string> nvidia_driver;  // absent: no usable driver, or not known
   std::vector<Gpu> gpus;                     // the visible ones, in CUDA's order
   static constexpr auto fields() {
     return std::tuple(field("hostname", &Host::hostname), field("cpus", &Host::cpus), field("cpus_online", &Host::cpus_online),
-                      field("cpu_quota", &Host::cpu_quota), field("memory_bytes", &Host::memory_bytes),
-                      field("memory_limit", &Host::memory_limit), field("numa_nodes", &Host::numa_nodes),
-                      field("interfaces", &Host::interfaces), field("nvidia_driver", &Host::nvidia_driver), field("gpus", &Host::gpus));
+                      field("smt_siblings", &Host::smt_siblings), field("cpu_quota", &Host::cpu_quota),
+                      field("memory_bytes", &Host::memory_bytes), field("memory_limit", &Host::memory_limit),
+                      field("numa_nodes", &Host::numa_nodes), field("interfaces", &Host::interfaces),
+                      field("nvidia_driver", &Host::nvidia_driver), field("gpus", &Host::gpus));
   }
   friend bool operator==(const Host&, const Host&) = default;
 };
@@ -71,14 +75,18 @@ struct Host {
 // count machines that are alike.
 struct HostGroup {
   std::int64_t count = 1;
-  Host host;
-  static constexpr auto fields() { return std::tuple(field("count", &HostGroup::count), field("host", &HostGroup::host)); }
+  Host host;                                // where they have different names, the first of those that are usable
+  std::optional<std::int64_t> unavailable;  // of count, those that take no job now: down, drained; absent: nobody said
+  std::int64_t usable() const { return count - unavailable.value_or(0); }
+  static constexpr auto fields() {
+    return std::tuple(field("count", &HostGroup::count), field("host", &HostGroup::host), field("unavailable", &HostGroup::unavailable));
+  }
   friend bool operator==(const HostGroup&, const HostGroup&) = default;
 };
 
 struct Hardware {
   std::int64_t version = 1;
-  std::string source;  // "this host", or what recorded it
+  std::string source;  // "this host", "scheduler: ...", or what recorded it
   std::vector<HostGroup> groups;
   static constexpr auto fields() {
     return std::tuple(field("version", &Hardware::version), field("source", &Hardware::source), field("groups", &Hardware::groups));

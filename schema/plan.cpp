@@ -1,5 +1,7 @@
 #include "schema/plan.hpp"
 
+#include <algorithm>
+
 #include "schema/json.hpp"
 #include "schema/sha256.hpp"
 
@@ -24,6 +26,29 @@ Value Text::to_value() const {
   out.set("bind", name_of(std::get<Binding>(base)));
   if (!then.empty()) out.set("then", then);
   return out;
+}
+
+bool is_inherited(const RankTemplate& rank, std::string_view name) {
+  const auto matches = [name](const std::string& pattern) { return matches_variable(pattern, name); };
+  const bool asked = !rank.inherit || std::any_of(rank.inherit->begin(), rank.inherit->end(), matches);
+  return asked && std::none_of(rank.scrub.begin(), rank.scrub.end(), matches);
+}
+
+Inherited inherited_of(const RankTemplate& rank, const std::vector<std::string>& environment) {
+  std::map<std::string, std::string> variables;
+  for (const std::string& variable : environment) {
+    const std::string name = variable.substr(0, variable.find('='));
+    // The first of two alike is the one that getenv finds. A string without '=' is no variable.
+    if (name.size() < variable.size() && is_inherited(rank, name)) variables.emplace(name, variable);
+  }
+  Inherited inherited;
+  std::string all;
+  for (const auto& [name, variable] : variables) {
+    inherited.names.push_back(name);
+    all += variable + '\0';
+  }
+  inherited.sha256 = sha256_hex(all);
+  return inherited;
 }
 
 std::string plan_id(const Plan& plan) { return sha256_hex(canonical_json(to_value(plan))); }

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -31,17 +32,20 @@ enum class Binding {
   events_file,
   error_file,
   stop_file,
-  store_fd
+  store_fd,
+  own_device,
+  network_interface
 };
 
 // clang-format off
 template <> struct Names<Binding> {
-  static constexpr std::array<std::pair<std::string_view, Binding>, 16> table{{{"main_address", Binding::main_address},
+  static constexpr std::array<std::pair<std::string_view, Binding>, 18> table{{{"main_address", Binding::main_address},
       {"main_port", Binding::main_port}, {"device_ids", Binding::device_ids}, {"node_name", Binding::node_name}, {"rank", Binding::rank},
       {"local_rank", Binding::local_rank}, {"node_rank", Binding::node_rank}, {"attempt", Binding::attempt},
       {"resume_path", Binding::resume_path}, {"role_address", Binding::role_address}, {"run_id", Binding::run_id},
       {"run_directory", Binding::run_directory}, {"events_file", Binding::events_file}, {"error_file", Binding::error_file}, {"stop_file", Binding::stop_file},
-      {"store_fd", Binding::store_fd}}};
+      {"store_fd", Binding::store_fd}, {"own_device", Binding::own_device},
+      {"network_interface", Binding::network_interface}}};
 };
 // clang-format on
 
@@ -95,37 +99,57 @@ struct Decision {
   friend bool operator==(const Decision&, const Decision&) = default;
 };
 
+// Variables that were there to be inherited: when a plan was made, or when a run started.
+struct Inherited {
+  std::vector<std::string> names;  // sorted
+  std::string sha256;              // of their lines NAME=value, each with a NUL behind it; lower-case hex
+  static constexpr auto fields() { return std::tuple(field("names", &Inherited::names), field("sha256", &Inherited::sha256)); }
+  friend bool operator==(const Inherited&, const Inherited&) = default;
+};
+
 // How to start each rank of a group. Arguments and variables are exact: no shell reads them.
 struct RankTemplate {
   std::vector<Text> argv;
-  std::map<std::string, Text> env;  // set on top of the inherited environment
-  std::vector<std::string> scrub;   // variables of another launcher that are removed first; a trailing * is a prefix
+  std::map<std::string, Text> env;       // set on top of the inherited environment
+  std::map<std::string, Text> defaults;  // set where neither the inherited environment nor the file of variables nor env has them
+  std::vector<std::string> scrub;        // variables of another launcher that are removed first; a trailing * is a prefix
   Text cwd;
   std::optional<std::vector<std::string>> inherit;  // patterns of the variables that are inherited; absent: all
+  std::optional<Inherited> inherited;               // where they are named by patterns
   std::optional<std::string> env_file;              // read at start, above the inherited ones and below env
   static constexpr auto fields() {
-    return std::tuple(field("argv", &RankTemplate::argv), field("env", &RankTemplate::env), field("scrub", &RankTemplate::scrub),
-                      field("cwd", &RankTemplate::cwd), field("inherit", &RankTemplate::inherit),
-                      field("env_file", &RankTemplate::env_file));
+    return std::tuple(field("argv", &RankTemplate::argv), field("env", &RankTemplate::env), field("defaults", &RankTemplate::defaults),
+                      field("scrub", &RankTemplate::scrub), field("cwd", &RankTemplate::cwd), field("inherit", &RankTemplate::inherit),
+                      field("inherited", &RankTemplate::inherited), field("env_file", &RankTemplate::env_file));
   }
   friend bool operator==(const RankTemplate&, const RankTemplate&) = default;
+};
+
+// The CPUs to which a rank is tied.
+struct RankCpus {
+  std::int64_t of = 0;  // on cuda a device, else a local rank
+  std::string cpus;     // 0-15,32-47
+  static constexpr auto fields() { return std::tuple(field("of", &RankCpus::of), field("cpus", &RankCpus::cpus)); }
+  friend bool operator==(const RankCpus&, const RankCpus&) = default;
 };
 
 // Nodes that are alike. Ranks are numbered node after node, from first_rank on.
 struct NodeGroup {
   std::string role;  // main
   std::int64_t nodes = 1;
+  std::vector<std::string> hosts;  // where each of them is, if the job names its machines; else empty
   std::int64_t first_node = 0;
   std::int64_t first_rank = 0;
   std::int64_t ranks_per_node = 1;
   Accelerator accelerator{};
   std::vector<std::int64_t> device_ids;  // written by the user; empty: bound at start, idle ones first
+  std::vector<RankCpus> cpus;            // a rank that is not among them may use all that fabric may
   RankTemplate rank;
   static constexpr auto fields() {
-    return std::tuple(field("role", &NodeGroup::role), field("nodes", &NodeGroup::nodes), field("first_node", &NodeGroup::first_node),
-                      field("first_rank", &NodeGroup::first_rank), field("ranks_per_node", &NodeGroup::ranks_per_node),
-                      field("accelerator", &NodeGroup::accelerator), field("device_ids", &NodeGroup::device_ids),
-                      field("rank", &NodeGroup::rank));
+    return std::tuple(field("role", &NodeGroup::role), field("nodes", &NodeGroup::nodes), field("hosts", &NodeGroup::hosts),
+                      field("first_node", &NodeGroup::first_node), field("first_rank", &NodeGroup::first_rank),
+                      field("ranks_per_node", &NodeGroup::ranks_per_node), field("accelerator", &NodeGroup::accelerator),
+                      field("device_ids", &NodeGroup::device_ids), field("cpus", &NodeGroup::cpus), field("rank", &NodeGroup::rank));
   }
   friend bool operator==(const NodeGroup&, const NodeGroup&) = default;
 };
@@ -191,7 +215,7 @@ struct Code {
 };
 
 struct Plan {
-  std::int64_t plan_version = 1;
+  std::int64_t plan_version = 2;
   std::string fabric_version;  // version and commit of the compiler
   std::string name;
   Request request;
@@ -212,6 +236,12 @@ struct Plan {
   }
   friend bool operator==(const Plan&, const Plan&) = default;
 };
+
+// Whether a variable of this name in the environment of fabric reaches a rank.
+bool is_inherited(const RankTemplate& rank, std::string_view name);
+
+// What of an environment (NAME=value) reaches a rank.
+Inherited inherited_of(const RankTemplate& rank, const std::vector<std::string>& environment);
 
 // SHA-256, lower-case hex, of the canonical JSON of the plan.
 std::string plan_id(const Plan& plan);

@@ -11,6 +11,9 @@ namespace fabric {
 // The length of the sequence that begins at text[at], or 0 if none does. at < text.size().
 std::size_t utf8_length(std::string_view text, std::size_t at);
 
+// Whether all of it is.
+bool is_utf8(std::string_view text);
+
 // code_point is at most U+10FFFF and no surrogate.
 void append_utf8(std::string& out, std::uint32_t code_point);
 

@@ -1,10 +1,14 @@
 #include <poll.h>
 #include <signal.h>
 
+#include <algorithm>
+
 #include "cli/commands/commands.hpp"
 #include "cli/find_run.hpp"
 #include "cli/planning.hpp"
-#include "launch_backends/process_tree.hpp"
+#include "launch_backends/leftovers.hpp"
+#include "launch_backends/process.hpp"
+#include "launch_backends/run_standing.hpp"
 
 namespace fabric {
 namespace {
@@ -18,30 +22,45 @@ constexpr Example cancel_examples[] = {
     {"fabric cancel train", "stop the last run of that name in order: ranks save and leave"},
 };
 
-// The process that holds the run's lock has written its number into it. False if it cannot be reached, as in the moment in which one
-// takes the lock.
-bool signal_controller(const RunDirectory& run) {
-  const pid_t pid = run.holder();
-  const std::optional<ProcessEntry> entry = pid > 0 ? process_entry(pid) : std::nullopt;
-  return entry && !entry->ended && kill(pid, SIGTERM) == 0;
+// A run that has ended may have left something where its controller was killed and those who would have ended it with it.
+int end_the_rest(const Terminal& out, RunDirectory& run) {
+  const Leftovers leftovers = end_leftovers(run);
+  if (leftovers.ended.empty() && leftovers.left.empty()) {
+    out.write(sanitised(run.id()) + " has ended already\n");
+    return exit_with(ExitCode::success);
+  }
+  const auto say = [&](std::string_view what, const std::vector<std::string>& processes) {
+    std::string list;
+    for (const std::string& process : processes) list += (list.empty() ? " " : ", ") + sanitised(process);
+    if (!list.empty()) out.write(sanitised(run.id()) + std::string(what) + list + '\n');
+  };
+  say(" had ended; what it had left was ended:", leftovers.ended);
+  say(" had ended; left, since it could not be ended:", leftovers.left);
+  return exit_with(leftovers.left.empty() ? ExitCode::success : ExitCode::internal);
 }
 
 int run_cancel(const Invocation& invocation) {
   const Arguments& arguments = invocation.arguments;
   const Terminal& out = invocation.console.out;
-  const RunDirectory run = find_run(arguments);
-  if (!run.is_alive()) {
-    out.write(sanitised(run.id()) + " has ended already\n");
-    return exit_with(ExitCode::success);
+  RunDirectory run = find_run(arguments);
+  const bool hurry = arguments.has("now");
+  if (!stop_run(run, SIGTERM, hurry)) return end_the_rest(out, run);
+  out.write("stopping " + sanitised(run.id()) + (hurry ? "\n" : ": its ranks save and leave; `--now` kills them\n"));
+  const double insist_at = now_seconds() + static_cast<double>(time_to_insist.count());
+  bool insisted = false;
+  // A cluster is not asked more often than is good for it.
+  for (int pause = 50;; pause = run.is_alive() ? 50 : std::min(2 * pause, 2000)) {
+    const RunStanding standing = summary_of(run).standing;
+    if (!standing.goes_on) break;
+    // It was put back into the queue before the word has reached it.
+    if (standing.in_queue) stop_run(run, SIGTERM, hurry);
+    poll(nullptr, 0, pause);
+    if (insisted || now_seconds() < insist_at) continue;
+    insist_on_stop(run, hurry);
+    insisted = true;
   }
-  while (!signal_controller(run) && run.is_alive()) poll(nullptr, 0, 20);
-  if (arguments.has("now")) {
-    poll(nullptr, 0, 200);
-    signal_controller(run);
-  }
-  out.write("stopping " + sanitised(run.id()) + (arguments.has("now") ? "\n" : ": its ranks save and leave; `--now` kills them\n"));
-  while (run.is_alive()) poll(nullptr, 0, 50);
-  const RunStatus status = run.status();
+  close_stopped_run(run, SIGTERM);
+  const RunStatus status = summary_of(run).status;
   out.write(sanitised(status.state) + (status.message.empty() ? "" : ": " + sanitised(status.message)) + '\n');
   return exit_with(ExitCode::success);
 }
@@ -52,7 +71,8 @@ const Command cancel_command{
     .name = "cancel",
     .summary = "stop a run in order",
     .about =
-        "Tells the controller of a run what Ctrl-C tells it: the stop signal to all ranks, time to save and leave, then KILL. Returns when the run has ended.",
+        "Tells the controller of a run what Ctrl-C tells it: the stop signal to all ranks, time to save and leave, then KILL. Returns when "
+        "the run has ended. Of a run whose controller was killed, it ends what is left on this machine.",
     .operand = Operand{"RUN", "NAME, NAME/ID, or the folder of a run"},
     .options = cancel_options,
     .examples = cancel_examples,

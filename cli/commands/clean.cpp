@@ -6,7 +6,7 @@
 #include "cli/outside.hpp"
 #include "cli/planning.hpp"
 #include "launch_backends/process.hpp"
-#include "launch_backends/run_directory.hpp"
+#include "launch_backends/run_standing.hpp"
 #include "schema/units.hpp"
 
 namespace fabric {
@@ -59,6 +59,7 @@ int run_clean(const Invocation& invocation) {
   std::size_t removed = 0;
   for (const RunSummary& summary : list_runs(arguments.value("runs").value_or("runs"))) {
     const RunStatus& status = summary.status;
+    if (summary.standing.goes_on) continue;
     const double ended = status.ended.value_or(last_written(summary.path));
     // Of one that does not say when it was, nobody knows how old it is.
     if (ended == 0 || now_seconds() - ended < age->seconds) continue;

@@ -7,6 +7,7 @@ namespace fabric {
 
 extern const Command plan_command;
 extern const Command apply_command;
+extern const Command attach_command;
 extern const Command run_command;
 extern const Command list_command;
 extern const Command status_command;
@@ -22,5 +23,7 @@ extern const Command probe_command;
 extern const Command doctor_command;
 extern const Command version_command;
 extern const Command help_command;
+extern const Command init_command;
+extern const Command import_command;
 
 }  // namespace fabric

@@ -1,6 +1,8 @@
 #include "cli/commands/commands.hpp"
+#include "cli/event_detail.hpp"
 #include "cli/find_run.hpp"
 #include "cli/planning.hpp"
+#include "cli/rank_filter.hpp"
 #include "cli/show_plan.hpp"
 #include "launch_backends/bind_ranks.hpp"
 #include "schema/json.hpp"
@@ -30,10 +32,10 @@ void take_bound(const RunDirectory& run, RankPlace& place) {
   run.each_event([&place](const std::string& kind, const Value& event) {
     const Value* detail = kind == "bound" ? event.find("detail") : nullptr;
     if (!detail) return;
-    if (const Value* v = detail->find("main_address"); v && v->is_string()) place.main_address = v->as_string();
-    if (const Value* v = detail->find("main_port"); v && v->is_integer()) place.main_port = v->as_integer();
-    if (const Value* v = detail->find("attempt"); v && v->is_integer()) place.attempt = v->as_integer();
-    if (const Value* v = detail->find("resume_path"); v && v->is_string()) place.resume_path = v->as_string();
+    if (const std::string address = text_in(*detail, "main_address"); !address.empty()) place.main_address = address;
+    place.main_port = integer_in(*detail, "main_port").value_or(place.main_port);
+    place.attempt = integer_in(*detail, "attempt").value_or(place.attempt);
+    if (const std::string path = text_in(*detail, "resume_path"); !path.empty()) place.resume_path = path;
     place.devices.clear();
     if (const Value* v = detail->find("device_ids"); v && v->is_array())
       for (const Value& id : v->as_array())
@@ -44,37 +46,30 @@ void take_bound(const RunDirectory& run, RankPlace& place) {
 int run_env(const Invocation& invocation) {
   const RunDirectory run = find_run(invocation.arguments);
   const std::int64_t rank = rank_of(invocation.arguments);
-  const std::optional<Value> document = read_json(run.plan_text());
-  const Value* value = document ? document->find("plan") : nullptr;
-  if (!value) throw UsageError(run.path() + "/plan.json is no plan", "give the folder of a run");
-  const Plan plan = from_value<Plan>(*value);
-  if (rank >= plan.world_size)
-    throw UsageError("the run has no rank " + std::to_string(rank), "its ranks are 0 to " + std::to_string(plan.world_size - 1));
-  for (const NodeGroup& group : plan.groups) {
-    const std::int64_t offset = rank - group.first_rank;
-    if (offset < 0 || offset >= group.nodes * group.ranks_per_node) continue;
-    RankPlace place;
-    place.rank = rank;
-    place.local_rank = offset % group.ranks_per_node;
-    place.node_rank = group.first_node + offset / group.ranks_per_node;
-    place.run_id = run.id();
-    place.run_directory = run.path();
-    const std::string file = run.path() + "/nodes/" + std::to_string(place.node_rank) + "/rank-" + std::to_string(rank);
-    place.events_file = file + ".events.jsonl";
-    place.error_file = file + ".error.json";
-    place.stop_file = run.path() + "/nodes/" + std::to_string(place.node_rank) + "/stop";
-    take_bound(run, place);
-    place.role_address = place.main_address;
-    const BoundRank bound = bind_rank(group.rank, place, {}, variables_of_file(group.rank));
-    std::string text;
-    for (const std::string& name : scrubbed_names(group.rank, own_environment())) text += "unset " + name + '\n';
-    for (const std::string& variable : bound.env) {
-      const std::size_t equals = variable.find('=');
-      text += "export " + variable.substr(0, equals) + '=' + shell_line({variable.substr(equals + 1)}) + '\n';
-    }
-    text += "cd " + shell_line({bound.cwd}) + "\n# " + shell_line(bound.argv) + '\n';
-    invocation.console.out.write(text);
+  const Plan plan = plan_of(run);
+  const std::optional<RankSeat> seat = seat_of(plan, rank);
+  if (!seat) refuse_rank(rank, plan, std::nullopt);
+  const RankTemplate& rank_template = seat->group.rank;
+  RankPlace place;
+  place.rank = rank;
+  place.local_rank = seat->local_rank;
+  place.node_rank = seat->node;
+  place.run_id = run.id();
+  place.run_directory = run.path();
+  place.events_file = run.rank_file(place.node_rank, rank, ".events.jsonl");
+  place.error_file = run.rank_file(place.node_rank, rank, ".error.json");
+  place.stop_file = run.path() + "/nodes/" + std::to_string(place.node_rank) + "/stop";
+  take_bound(run, place);
+  place.role_address = place.main_address;
+  const BoundRank bound = bind_rank(rank_template, place, {}, variables_of_file(rank_template));
+  std::string text;
+  for (const std::string& name : scrubbed_names(rank_template, own_environment())) text += "unset " + name + '\n';
+  for (const std::string& variable : bound.env) {
+    const std::size_t equals = variable.find('=');
+    text += "export " + variable.substr(0, equals) + '=' + shell_line({variable.substr(equals + 1)}) + '\n';
   }
+  text += "cd " + shell_line({bound.cwd}) + "\n# " + shell_line(bound.argv) + '\n';
+  invocation.console.out.write(text);
   return exit_with(ExitCode::success);
 }
 

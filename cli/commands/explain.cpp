@@ -2,9 +2,9 @@
 
 #include "cli/commands/commands.hpp"
 #include "cli/explain_field.hpp"
-#include "compiler/spelling.hpp"
 #include "schema/catalog.hpp"
 #include "schema/diagnostic_codes.hpp"
+#include "schema/spelling.hpp"
 
 namespace fabric {
 namespace {

@@ -1,5 +1,5 @@
 #include "cli/commands/commands.hpp"
-#include "compiler/spelling.hpp"
+#include "schema/spelling.hpp"
 
 namespace fabric {
 namespace {

@@ -1,10 +1,11 @@
+#include <algorithm>
 #include <ctime>
 
 #include "cli/commands/commands.hpp"
 #include "cli/planning.hpp"
-#include "cli/run_view.hpp"
+#include "cli/spoken.hpp"
 #include "launch_backends/process.hpp"
-#include "launch_backends/run_directory.hpp"
+#include "launch_backends/run_standing.hpp"
 #include "schema/json.hpp"
 
 namespace fabric {
@@ -37,12 +38,7 @@ int run_list(const Invocation& invocation) {
   const Terminal& out = invocation.console.out;
   if (invocation.arguments.value("format") == "json") {
     Value rows = Value::array();
-    for (const RunSummary& run : all) {
-      Value row = to_value(run.status);
-      row.set("id", run.id);
-      row.set("path", run.path);
-      rows.as_array().push_back(std::move(row));
-    }
+    for (const RunSummary& run : all) rows.as_array().push_back(document_of(run));
     Value document = Value::object();
     document.set("runs", std::move(rows));
     out.write(pretty_json(document) + '\n');
@@ -56,10 +52,19 @@ int run_list(const Invocation& invocation) {
   for (const char* heading : {"run", "state", "started", "took", "exit", ""}) rows[0].push_back(out.paint(Style::faint, heading));
   for (const RunSummary& run : all) {
     const RunStatus& s = run.status;
+    const bool of_some_time_ago = !run.standing.answered && !run.standing.host.empty();
     const double took = s.ended.value_or(now_seconds()) - s.started;
     rows.push_back({sanitised(run.id), out.paint(style_of(s.state), sanitised(s.state)), s.started > 0 ? local_time(s.started) : "",
                     s.started > 0 && (s.ended || s.state != "lost") ? spoken_duration(took) : "",
-                    s.exit_code ? std::to_string(*s.exit_code) : "", sanitised(s.message)});
+                    s.exit_code ? std::to_string(*s.exit_code) : "", sanitised(of_some_time_ago ? run.standing.detail : s.message)});
+  }
+  // One node of several, which most often there is none of.
+  if (std::any_of(all.begin(), all.end(), [](const RunSummary& run) { return run.status.node_rank.has_value(); })) {
+    rows[0].insert(rows[0].begin() + 1, out.paint(Style::faint, "node"));
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const std::optional<std::int64_t>& node = all[i].status.node_rank;
+      rows[i + 1].insert(rows[i + 1].begin() + 1, node ? std::to_string(*node) : "");
+    }
   }
   out.write(table(rows, 0, out.width));
   return exit_with(ExitCode::success);

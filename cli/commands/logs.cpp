@@ -1,188 +1,190 @@
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <charconv>
+#include <cstdlib>
+#include <ctime>
 #include <deque>
-#include <filesystem>
-#include <set>
+#include <optional>
 
 #include <fmt/core.h>
 
 #include "cli/commands/commands.hpp"
 #include "cli/find_run.hpp"
+#include "cli/follow_run.hpp"
+#include "cli/live_block.hpp"
 #include "cli/planning.hpp"
-#include "launch_backends/descriptor.hpp"
-#include "launch_backends/rank_output.hpp"
-#include "schema/pattern.hpp"
+#include "cli/rank_filter.hpp"
+#include "cli/rank_logs.hpp"
+#include "cli/show_plan.hpp"
+#include "cli/unfinished_lines.hpp"
+#include "launch_backends/process.hpp"
+#include "schema/units.hpp"
 
 namespace fabric {
 namespace {
 
-namespace fs = std::filesystem;
-
-constexpr std::size_t largest_piece = 1 << 16;
-
 constexpr Option logs_options[] = {
     {"-f,--follow", "", "Go on while the run lives."},
-    {"--rank", "RANKS", "Only these: 0,3-5."},
-    {"--node", "NODES", "Only ranks of these nodes."},
-    {"--grep", "PATTERN", "Only lines in which this regular expression is found."},
+    rank_option,
+    node_option,
+    grep_option,
     {"--tail", "N", "Begin with the last N lines of each rank."},
+    {"--since", "TIME", "Only what was printed since: 10m ago, or since 2026-11-28T20:15; exact to about a second."},
     runs_option,
 };
 
 constexpr Example logs_examples[] = {
     {"fabric logs train", "all that the ranks of the last run of that name have printed"},
     {"fabric logs train -f --rank 1 --tail 20", "what rank 1 prints from now on, after its last 20 lines"},
+    {"fabric logs train --since 10m", "what all ranks have printed in the last ten minutes"},
     {"fabric logs train --grep 'loss|error'", "some lines of all ranks"},
 };
 
-// 0,3-5 -> {0, 3, 4, 5}; empty: all.
-std::set<std::int64_t> numbers(const Arguments& arguments, const char* option) {
-  std::set<std::int64_t> all;
-  const std::string text = arguments.value(option).value_or("");
-  const char* at = text.data();
-  const char* const end = at + text.size();
-  while (at < end) {
-    std::int64_t first = 0, last = 0;
-    auto [stop, error] = std::from_chars(at, end, first);
-    last = first;
-    if (error == std::errc() && stop < end && *stop == '-') {
-      const auto upper = std::from_chars(stop + 1, end, last);
-      stop = upper.ptr;
-      error = upper.ec;
-    }
-    if (error != std::errc() || (stop < end && *stop != ',') || last < first || last - first > 1'000'000)
-      throw UsageError("`--" + std::string(option) + " " + text + "` is no list of numbers",
-                       "write for example --" + std::string(option) + " 0,3-5");
-    for (std::int64_t n = first; n <= last; ++n) all.insert(n);
-    at = stop < end ? stop + 1 : stop;
+// 2026-11-28T20:15:00, with Z or +01:00 behind it or else by this machine's zone; without seconds, or the day alone.
+std::optional<double> read_time(const std::string& text) {
+  std::tm tm{};
+  const char* rest = nullptr;
+  for (const char* shape : {"%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%d"}) {
+    tm = {};
+    if ((rest = strptime(text.c_str(), shape, &tm))) break;
   }
-  return all;
+  if (!rest) return std::nullopt;
+  double fraction = 0;
+  if (*rest == '.') {
+    char* end = nullptr;
+    fraction = std::strtod(rest, &end);
+    rest = end;
+  }
+  if (*rest == '\0') {
+    tm.tm_isdst = -1;
+    return static_cast<double>(mktime(&tm)) + fraction;
+  }
+  std::tm zone{};
+  if (rest == std::string("Z")) return static_cast<double>(timegm(&tm)) + fraction;
+  if (*rest != '+' && *rest != '-') return std::nullopt;
+  const char* end = strptime(rest + 1, "%H:%M", &zone);
+  if (!end || *end != '\0') return std::nullopt;
+  const double east = (*rest == '+' ? 60.0 : -60.0) * (60 * zone.tm_hour + zone.tm_min);
+  return static_cast<double>(timegm(&tm)) + fraction - east;
 }
 
-struct RankLog {
-  std::int64_t node = 0, rank = 0;
-  FileDescriptor file;
-  LineCutter cutter;
-};
-
-std::optional<std::int64_t> number_between(const std::string& name, std::string_view head, std::string_view tail) {
-  if (!name.starts_with(head) || !name.ends_with(tail) || name.size() <= head.size() + tail.size()) return std::nullopt;
-  std::int64_t number = 0;
-  const char* const end = name.data() + name.size() - tail.size();
-  const auto [stop, error] = std::from_chars(name.data() + head.size(), end, number);
-  return error == std::errc() && stop == end ? std::optional(number) : std::nullopt;
+// A plan that cannot be read stands in nobody's way who wants all.
+RankFilter filter_of(const Arguments& arguments, const RunDirectory& run) {
+  RankFilter filter(arguments);
+  if (filter.names_places()) return RankFilter(arguments, plan_of(run), run.node_rank());
+  return filter;
 }
 
 class LogReader {
  public:
   LogReader(const Invocation& invocation, const RunDirectory& run)
-      : out_(invocation.console.out),
-        run_(run),
-        ranks_(numbers(invocation.arguments, "rank")),
-        nodes_(numbers(invocation.arguments, "node")) {
-    if (const auto text = invocation.arguments.value("grep")) {
-      pattern_.emplace(*text);
-      if (const std::string why = pattern_->error(); !why.empty())
-        throw UsageError("`--grep " + *text + "` is no regular expression: " + why, "the language is RE2's");
-    }
-    if (const auto text = invocation.arguments.value("tail")) {
-      std::size_t count = 0;
-      const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), count);
-      if (error != std::errc() || end != text->data() + text->size())
-        throw UsageError("`--tail " + *text + "` is no number", "write for example --tail 20");
-      tail_ = count;
+      : out_(invocation.console.out), run_(run), logs_(run, filter_of(invocation.arguments, run)), tail_(tail_of(invocation.arguments)) {
+    const auto text = invocation.arguments.value("since");
+    if (!text) return;
+    const Terminal& err = invocation.console.err;
+    const auto note = [&err](const char* what) { err.write(err.paint(Style::warning, "note") + ": " + what + '\n'); };
+    const std::optional<Duration> ago = Duration::parse(*text);
+    const std::optional<double> time = ago ? std::optional(now_seconds() - ago->seconds) : read_time(*text);
+    if (!time) throw UsageError("`--since " + *text + "` is neither a duration nor a time", "write for example 10m, or 2026-11-28T20:15");
+    if (invocation.arguments.has("follow"))
+      while (*time > now_seconds() && run.is_alive()) logs_.wait();
+    if (*time > now_seconds()) {
+      nothing_ = true;
+      if (!invocation.arguments.has("follow")) note("that time is yet to come, and nothing was printed since");
+    } else if (!logs_.begin_at(*time)) {
+      note("of some ranks no times were kept; all that they printed follows");
     }
   }
 
-  void read_all(bool follows) {
-    find_logs();
-    for (RankLog& log : logs_) {
-      std::deque<std::string> kept;
-      const auto keep = [&](std::string_view line) {
-        if (!wanted(line)) return;
-        if (!tail_) return print(log, line);
-        kept.emplace_back(line);
-        if (kept.size() > *tail_) kept.pop_front();
-      };
-      // A rank may write faster than this reads: what is there now is enough.
-      struct stat status {};
-      for (off_t left = log.file && fstat(log.file.get(), &status) == 0 ? status.st_size : 0; left > 0;
-           left -= static_cast<off_t>(largest_piece))
-        if (!read_some(log, keep)) break;
-      // Half a line has its other half to come.
-      if (!follows) log.cutter.finish(keep);
-      for (const std::string& line : kept) print(log, line);
-    }
-    tail_.reset();
-  }
-
-  void follow() {
-    for (bool last = false;;) {
-      find_logs();
-      bool more = false;
-      for (RankLog& log : logs_) {
-        const auto show = [&](std::string_view line) {
-          if (wanted(line)) print(log, line);
-        };
-        more |= read_some(log, show);
-        if (last && !more) log.cutter.finish(show);
-      }
-      if (more) continue;
-      if (last) return;
-      last = !run_.is_alive();
-      poll(nullptr, 0, 50);
-    }
+  void read(bool follows) {
+    if (nothing_) return;
+    read_all(follows);
+    if (follows) follow();
   }
 
  private:
-  void find_logs() {
-    std::error_code error;
-    for (fs::directory_iterator node(run_.path() + "/nodes", error), end; !error && node != end; node.increment(error)) {
-      const auto node_number = number_between(node->path().filename().string(), "", "");
-      if (!node_number || (!nodes_.empty() && !nodes_.contains(*node_number))) continue;
-      std::error_code inner;
-      for (fs::directory_iterator file(node->path(), inner), last; !inner && file != last; file.increment(inner)) {
-        const auto rank = number_between(file->path().filename().string(), "rank-", ".log");
-        if (!rank || (!ranks_.empty() && !ranks_.contains(*rank)) || !known_.insert(*rank).second) continue;
-        logs_.push_back({*node_number, *rank, FileDescriptor(open(file->path().c_str(), O_RDONLY | O_CLOEXEC)), {}});
-      }
+  void read_all(bool follows) {
+    std::deque<std::pair<std::string, std::int64_t>> kept;  // of one rank, with its node
+    std::int64_t of_rank = 0;
+    const auto keep = [&](std::int64_t node, std::int64_t rank, std::string_view line) {
+      if (!tail_) return print(node, rank, line);
+      of_rank = rank;
+      kept.emplace_back(line, node);
+      if (kept.size() > *tail_) kept.pop_front();
+    };
+    const auto show_kept = [&] {
+      for (const auto& [line, node] : kept) print(node, of_rank, line);
+      kept.clear();
+    };
+    // Half a line has its other half to come.
+    logs_.read_all(
+        !follows, keep, [this](auto node, auto rank, auto text) { show_state(node, rank, text); }, show_kept);
+  }
+
+  void follow() {
+    StandingWatch standing(run_);
+    for (bool last = false;;) {
+      const bool more = logs_.read_more(
+          last, [this](auto node, auto rank, auto line) { print(node, rank, line); },
+          [this](auto node, auto rank, auto text) { show_state(node, rank, text); }, [this](auto rank) { unfinished_.end(rank); });
+      draw();
+      if (more) continue;
+      if (last) return erase();
+      last = !standing.look().goes_on;
+      logs_.wait();
     }
-    std::sort(logs_.begin(), logs_.end(), [](const RankLog& a, const RankLog& b) { return a.rank < b.rank; });
   }
 
-  template <class Line>
-  bool read_some(RankLog& log, Line&& line) {
-    char buffer[largest_piece];
-    const ssize_t n = log.file ? read(log.file.get(), buffer, sizeof buffer) : 0;
-    if (n <= 0) return false;
-    log.cutter.feed({buffer, static_cast<std::size_t>(n)}, line);
-    return true;
+  // The line that a rank is redrawing.
+  void show_state(std::int64_t node, std::int64_t rank, std::string_view text) {
+    if (unfinished_.set(node, rank, text, true, UnfinishedLines::Clock::now()) && !out_.interactive) print(node, rank, text);
   }
 
-  bool wanted(std::string_view line) const { return !pattern_ || pattern_->found_in(line); }
+  void draw() {
+    if (!out_.interactive) return;
+    const auto now = UnfinishedLines::Clock::now();
+    if (now - drawn_ < std::chrono::milliseconds(100)) return;
+    drawn_ = now;
+    const auto* line = unfinished_.drawn(now);
+    if (!line) return erase();
+    const std::string head = fmt::format("[{}:{}]", line->second.node, line->first);
+    const std::string state = shortened(sanitised_output(line->second.text), out_.present_width() - head.size() - 2);
+    const std::string text = out_.paint(Style::faint, head) + ' ' + state;
+    if (block_.shown() && text == drawn_text_) return;
+    out_.write(block_.drawing({text}));
+    block_.stands(1);
+    drawn_text_ = text;
+  }
 
-  void print(const RankLog& log, std::string_view line) {
-    out_.write(out_.paint(Style::faint, fmt::format("[{}:{}]", log.node, log.rank)) + ' ' + sanitised_output(line) + '\n');
+  void erase() {
+    if (!block_.shown()) return;
+    out_.write(block_.erasing());
+    block_.stands(0);
+  }
+
+  void print(std::int64_t node, std::int64_t rank, std::string_view line) {
+    erase();
+    out_.write(out_.paint(Style::faint, fmt::format("[{}:{}]", node, rank)) + ' ' + sanitised_output(line) + '\n');
   }
 
   const Terminal& out_;
   const RunDirectory& run_;
-  const std::set<std::int64_t> ranks_, nodes_;
-  std::optional<Pattern> pattern_;
-  std::optional<std::size_t> tail_;
-  std::set<std::int64_t> known_;
-  std::vector<RankLog> logs_;
+  RankLogs logs_;
+  const std::optional<std::size_t> tail_;
+  bool nothing_ = false;  // was printed since then
+  UnfinishedLines unfinished_;
+  LiveBlock block_;
+  UnfinishedLines::Clock::time_point drawn_{};
+  std::string drawn_text_;
 };
 
 int run_logs(const Invocation& invocation) {
   const RunDirectory run = find_run(invocation.arguments);
+  if (is_array(run))
+    throw UsageError("`" + *invocation.arguments.operand + "` is an array of runs, and each has logs of its own",
+                     "name one of them, by its index: `" + shell_line({"fabric", "logs", *invocation.arguments.operand + "_0"}) + "`");
+  const Terminal& err = invocation.console.err;
+  if (const std::string problem = bring_up_to_date(run, !invocation.arguments.has("follow")); !problem.empty())
+    err.write(err.paint(Style::warning, "note") + ": what follows is of some time ago: " + sanitised(problem) + '\n');
   LogReader reader(invocation, run);
-  reader.read_all(invocation.arguments.has("follow"));
-  if (invocation.arguments.has("follow")) reader.follow();
+  reader.read(invocation.arguments.has("follow"));
   return exit_with(ExitCode::success);
 }
 
@@ -192,7 +194,10 @@ const Command logs_command{
     .name = "logs",
     .summary = "print what the ranks of a run have printed",
     .about =
-        "Prints the log files of a run's ranks, each line with [NODE:RANK] in front, rank after rank; with --follow also what they print from then on, as it comes.",
+        "Prints the log files of a run's ranks, each line with [NODE:RANK] in front, rank after rank; with --follow also what they print from then on, as it comes. A line that is redrawn, as progress is, counts as one, in its last state; with --follow it is drawn over on a terminal, and elsewhere its state is printed every ten seconds.\n\n"
+        "What a rank prints has no time of its own; the agent notes once a second how long its file is, and --since begins at such a note: "
+        "what comes before is at the most about a second older. Of a time that is yet to come nothing is printed; with --follow it is waited "
+        "for.",
     .operand = Operand{"RUN", "NAME, NAME/ID, or the folder of a run"},
     .options = logs_options,
     .examples = logs_examples,

@@ -8,18 +8,33 @@ namespace fabric {
 namespace {
 
 constexpr Option probe_options[] = {
-    {"-o,--output", "FILE", "Save the facts for `fabric plan --hardware FILE`."},
-    format_option,
+    {"-o,--output", "FILE", "Save the facts for `fabric plan --hardware FILE`."}, profile_option, set_option, stage_option, format_option,
 };
 
 constexpr Example probe_examples[] = {
     {"fabric probe", "what fabric sees of this machine"},
     {"fabric probe -o gpu-box.json", "record it, to plan for it elsewhere"},
+    {"fabric probe job.yaml", "what the machines of a job have: its hosts over ssh, or the nodes of its cluster"},
 };
 
 int run_probe(const Invocation& invocation) {
+  const bool of_a_job = invocation.arguments.operand.has_value();
+  if (!of_a_job && (invocation.arguments.has("profile") || invocation.arguments.has("set")))
+    throw UsageError("`--profile` and `--set` change a job, and none is named",
+                     "write for example fabric probe job.yaml --profile cluster");
   Compilation findings;
-  const Hardware hardware = make_launch_backend(BackendName::local, invocation.self)->probe(findings.diagnostics);
+  if (of_a_job) {
+    findings = check(request_of(invocation.arguments), make_outside(invocation.self));
+    if (!findings.checked || findings.diagnostics.has_errors()) {
+      report(invocation, findings);
+      return exit_with(ExitCode::bad_file);
+    }
+  }
+  if (invocation.arguments.has("stage") && (!of_a_job || findings.checked->job.backend != BackendName::ssh))
+    throw UsageError("`--stage` copies fabric to hosts that ssh reaches, and there are none to look at", "leave it out");
+  const JobSpec job = findings.checked ? findings.checked->job : JobSpec{};
+  const Hardware hardware =
+      make_launch_backend(job.backend, invocation.self, invocation.arguments.has("stage"))->probe(job, findings.diagnostics);
   report(invocation, findings);
   if (findings.diagnostics.has_errors()) return exit_with(ExitCode::unresolved);
   const std::string json = hardware_json(hardware);
@@ -32,11 +47,12 @@ int run_probe(const Invocation& invocation) {
 
 const Command probe_command{
     .name = "probe",
-    .summary = "show what fabric sees of this machine",
+    .summary = "show what fabric sees of this machine, or of those of a job",
     .about =
         "Looks at CPUs, memory, GPUs and network interfaces, as far as this process may use them, and shows the facts from which `auto` is "
-        "filled in. Load and free memory are not among them: they change from one minute to the next.",
-    .operand = std::nullopt,
+        "filled in. Load and free memory are not among them: they change from one minute to the next. Of a job, the machines that it would run "
+        "on are asked: its hosts over ssh, or the scheduler of its cluster.",
+    .operand = Operand{"JOB", "a job whose machines are looked at; this machine if none is named", false},
     .options = probe_options,
     .examples = probe_examples,
     .run = run_probe,

@@ -2,15 +2,19 @@
 
 #include "cli/carry_out.hpp"
 #include "cli/commands/commands.hpp"
+#include "cli/find_run.hpp"
 #include "cli/outside.hpp"
 #include "cli/planning.hpp"
+#include "cli/rank_filter.hpp"
 #include "cli/saved_plan.hpp"
 #include "cli/show_plan.hpp"
+#include "launch_backends/run_standing.hpp"
+#include "launch_backends/ssh.hpp"
 
 namespace fabric {
 namespace {
 
-constexpr Option resume_options[] = {format_option};
+constexpr Option resume_options[] = {detach_option, ctrl_c_option, rank_option, node_option, grep_option, stage_option, format_option};
 
 constexpr Example resume_examples[] = {
     {"fabric resume runs/fashion-mnist/latest", "the last run of that name"},
@@ -23,8 +27,22 @@ std::optional<RunStatus> status_of(const RunDirectory& run, std::string* why) tr
   return std::nullopt;
 }
 
+// NAME and NAME/ID are runs of this folder, as for the other commands; whatever else stays what it is.
+std::string named_run(const std::string& operand) {
+  std::error_code error;
+  if (std::filesystem::exists(operand, error)) return operand;
+  for (const std::string& path : {"runs/" + operand, "runs/" + operand + "/latest"})
+    if (std::filesystem::exists(path + "/plan.json", error)) return path;
+  return find_run_of_index(operand, "runs").value_or(operand);
+}
+
+std::optional<std::string> path_of(const std::optional<ProgramCheckpoint>& checkpoint) {
+  return checkpoint ? std::optional(checkpoint->path) : std::nullopt;
+}
+
 int run_resume(const Invocation& invocation) {
-  const std::string& operand = *invocation.arguments.operand;
+  const std::string operand = named_run(*invocation.arguments.operand);
+  RankFilter{invocation.arguments};  // what is wrong with it is said first
   std::optional<RunDirectory> run;
   std::string text;
   RunStatus status;
@@ -32,11 +50,17 @@ int run_resume(const Invocation& invocation) {
   try {
     run = RunDirectory::open(operand);
     text = run->plan_text();
+    if (const RunStanding standing = standing_of(*run); standing.goes_on && !(standing.detail + standing.host).empty())
+      return refuse_to_run(invocation, "FAB6005",
+                           "the run is alive: " + (standing.detail.empty() ? "it is conducted on " + standing.host : standing.detail),
+                           "watch it with `" + shell_line({"fabric", "attach", run->path()}) + "`, or stop it with `" +
+                               shell_line({"fabric", "cancel", run->path()}) + "`");
     if (!run->lock()) {
       std::string who = "another process";
       if (const std::optional<RunStatus> living = status_of(*run, nullptr)) who = "process " + std::to_string(living->controller_pid);
       return refuse_to_run(invocation, "FAB6005", "the run is alive: " + who + " conducts it",
-                           "wait for its end, or stop it with Ctrl-C where it was started");
+                           "watch it with `" + shell_line({"fabric", "attach", run->path()}) + "`, or stop it with `" +
+                               shell_line({"fabric", "cancel", run->path()}) + "`");
     }
     // Read under the lock, so that nobody changes it any more.
     std::string why;
@@ -53,19 +77,30 @@ int run_resume(const Invocation& invocation) {
                          std::filesystem::exists(latest, ignored) ? "did you mean `" + shell_line({"fabric", "resume", latest}) + "`?"
                                                                   : "give the folder of a run: runs/NAME/latest or runs/NAME/ID");
   }
-  if (status.state == "finished")
+  if (status.state == "finished" || (is_array(*run) && summary_of(*run).status.state == "finished"))
     return refuse_to_run(invocation, "FAB6004", "the run has finished: there is nothing to go on with", "`fabric apply` starts a new run");
 
+  start.node_rank = run->node_rank();
   Planning planning = plan_saved(shown_path(run->path() + "/plan.json"), text, invocation.self,
-                                 "put the job back as it was, or start a new run with `fabric apply`");
+                                 "put what has changed back as it was, or start a new run with `fabric apply`", start.node_rank,
+                                 invocation.arguments.has("stage"));
   if (!planning.good()) return refuse_to_run(invocation, planning.compilation);
 
-  start.device_ids = take_gpus(planning);
+  RankFilter(invocation.arguments, *planning.compilation.plan, start.node_rank);
+  if (planning.compilation.plan->job.backend == BackendName::local) {
+    start.device_ids = take_gpus(planning);
+    if (planning.compilation.diagnostics.has_errors()) return refuse_to_run(invocation, planning.compilation);
+    warn_of_limits(planning, run->path());
+  }
+  start.detach = invocation.arguments.has("detach");
+  planning.backend->inspect(*planning.compilation.plan, {std::filesystem::path(run->path()).parent_path().string(), start.detach},
+                            planning.compilation.diagnostics);
   if (planning.compilation.diagnostics.has_errors()) return refuse_to_run(invocation, planning.compilation);
+  planning.submission->hands_over |= is_conducted_on_first_host(*planning.compilation.plan, start.detach);
   start.attempt = status.attempt + 1;
   std::vector<SkippedCheckpoint> skipped;
   start.resume_path = run->newest_checkpoint(skipped);
-  if (!start.resume_path) start.resume_path = run->told_checkpoint();
+  if (!start.resume_path) start.resume_path = path_of(run->program_checkpoint(*planning.compilation.plan));
   for (const SkippedCheckpoint& s : skipped) start.remarks.push_back("skipped " + shown_path(s.path) + ": " + s.why);
   start.remarks.push_back(start.resume_path ? "resumes from " + shown_path(*start.resume_path)
                                             : "no checkpoint: starts from the beginning");
@@ -80,7 +115,7 @@ const Command resume_command{
     .about =
         "Starts the run again in its own folder, with its own plan, from the newest checkpoint that verifies. Refused while the run is alive, "
         "after it has finished, and if its plan would not be the same now. Exit codes are those of apply.",
-    .operand = Operand{"RUN", "the folder of a run, runs/NAME/latest or runs/NAME/ID"},
+    .operand = Operand{"RUN", "NAME, NAME/ID, or the folder of a run"},
     .options = resume_options,
     .examples = resume_examples,
     .runs_jobs = true,

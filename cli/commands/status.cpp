@@ -1,15 +1,18 @@
-#include <sys/stat.h>
-
 #include <map>
 
 #include <fmt/core.h>
 
 #include "cli/commands/commands.hpp"
+#include "cli/event_detail.hpp"
 #include "cli/find_run.hpp"
+#include "cli/follow_array.hpp"
 #include "cli/outside.hpp"
 #include "cli/planning.hpp"
-#include "cli/run_view.hpp"
+#include "cli/spoken.hpp"
+#include "cli/start_timeline.hpp"
 #include "launch_backends/process.hpp"
+#include "launch_backends/run_standing.hpp"
+#include "launch_backends/written_at.hpp"
 #include "schema/json.hpp"
 
 namespace fabric {
@@ -34,25 +37,14 @@ struct RunState {
   std::map<std::int64_t, RankState> ranks;
   std::string checkpoint;
   std::int64_t steps = 0;
+  std::vector<StartStage> start;
 };
-
-double written_at(const std::string& path) {
-  struct stat status {};
-  return stat(path.c_str(), &status) == 0 && status.st_size > 0
-             ? static_cast<double>(status.st_mtim.tv_sec) + static_cast<double>(status.st_mtim.tv_nsec) / 1e9
-             : 0;
-}
-
-std::optional<std::int64_t> integer_in(const Value& detail, const char* name) {
-  const Value* v = detail.find(name);
-  return v && v->is_integer() ? std::optional(v->as_integer()) : std::nullopt;
-}
 
 void take_event(const Event& event, RunState& run) {
   const Value& d = event.detail;
   if (event.kind == "run_started") run.ranks.clear();
   if (event.kind == "checkpoint")
-    if (const Value* path = d.find("path"); path && path->is_string()) run.checkpoint = path->as_string();
+    if (const std::string path = text_in(d, "path"); !path.empty()) run.checkpoint = path;
   if (!event.rank) return;
   RankState& rank = run.ranks[*event.rank];
   rank.node = event.node.value_or(rank.node);
@@ -60,31 +52,33 @@ void take_event(const Event& event, RunState& run) {
   if (event.kind == "rank_started") rank.pid = integer_in(d, "pid").value_or(0);
   if (event.kind == "start") run.steps = integer_in(d, "steps").value_or(run.steps);
   if (const auto step = integer_in(d, "step"); step && (event.kind == "step" || event.kind == "first_step")) rank.step = step;
-  if (const Value* loss = d.find("loss"); loss && loss->is_number() && event.kind == "step") rank.loss = loss->as_real();
+  if (const auto loss = real_in(d, "loss"); loss && event.kind == "step") rank.loss = loss;
   if (event.kind == "rank_exited") {
     const auto signal = integer_in(d, "signal");
     rank.state = signal ? "killed by " + signal_name(static_cast<int>(*signal))
                         : "exited with " + std::to_string(integer_in(d, "exit_code").value_or(0));
+    if (d.find("out_of_memory")) rank.state += ", out of memory";
+    if (d.find("core")) rank.state += ", core dumped";
   }
 }
 
 RunState state_of(const RunDirectory& run) {
   RunState state;
-  run.each_event([&state](const std::string&, const Value& event) {
+  StartTimeline start(run);
+  run.each_event([&](const std::string& kind, const Value& event) {
+    start.take(kind, event);
     try {
       take_event(from_value<Event>(event), state);
     } catch (const BindingError&) {}
   });
+  state.start = start.stages();
   for (auto& [number, rank] : state.ranks)
-    rank.heard =
-        std::max(rank.heard, written_at(run.path() + "/nodes/" + std::to_string(rank.node) + "/rank-" + std::to_string(number) + ".log"));
+    rank.heard = std::max(rank.heard, written_at(run.rank_file(rank.node, number, ".log")).value_or(0));
   return state;
 }
 
 Value document_of(const RunSummary& summary, const RunState& state) {
-  Value document = to_value(summary.status);
-  document.set("id", summary.id);
-  document.set("path", summary.path);
+  Value document = document_of(summary);
   document.set("checkpoint", state.checkpoint.empty() ? Value() : Value(state.checkpoint));
   Value ranks = Value::array();
   for (const auto& [number, rank] : state.ranks) {
@@ -99,29 +93,43 @@ Value document_of(const RunSummary& summary, const RunState& state) {
     ranks.as_array().push_back(std::move(row));
   }
   document.set("ranks", std::move(ranks));
+  document.set("start", start_value(state.start));
   return document;
 }
 
 int run_status(const Invocation& invocation) {
   const Terminal& out = invocation.console.out;
   const RunDirectory run = find_run(invocation.arguments);
-  const RunSummary summary = summary_of(run);
+  const std::optional<ArraySummary> array = array_summary_of(run);
+  const RunSummary summary = array ? array->whole : summary_of(run);
   const RunStatus& status = summary.status;
   RunState state = state_of(run);
   const bool over = status.ended.has_value() || status.state == "lost";
   for (auto& [number, rank] : state.ranks)
     if (over && rank.state == "running") rank.state = "gone";
   if (invocation.arguments.value("format") == "json") {
-    out.write(pretty_json(document_of(summary, state)) + '\n');
+    out.write(pretty_json(array ? array_value(*array) : document_of(summary, state)) + '\n');
     return exit_with(ExitCode::success);
   }
   std::vector<std::vector<std::string>> rows;
   const auto row = [&](std::string_view what, std::string text) { rows.push_back({out.paint(Style::faint, what), std::move(text)}); };
   row("state", sanitised(status.state) + (status.message.empty() ? "" : ": " + sanitised(status.message)));
+  if (status.culprit) row("died first", "rank " + std::to_string(*status.culprit));
+  if (status.log) row("its log", sanitised(shown_path(run.path() + '/' + *status.log)));
   if (status.exit_code) row("exit code", std::to_string(*status.exit_code));
+  if (status.node_rank) row("part", "node " + std::to_string(*status.node_rank) + " alone; the others are started by hand too");
   row("attempt", std::to_string(status.attempt));
-  if (status.started > 0) row(over ? "took" : "running for", spoken_duration(status.ended.value_or(now_seconds()) - status.started));
-  if (!over) row("controller", "process " + std::to_string(status.controller_pid));
+  if (status.started > 0)
+    row(over                       ? "took"
+        : status.state == "queued" ? "waiting for"
+                                   : "running for",
+        spoken_duration(status.ended.value_or(now_seconds()) - status.started));
+  if (const std::string& host = summary.standing.host; !host.empty() && !over)
+    row("controller", "on " + sanitised(host) +
+                          (!summary.standing.answered ? "; what is shown is of some time ago: " + sanitised(summary.standing.detail)
+                                                      : ", process " + std::to_string(status.controller_pid)));
+  else if (!summary.standing.detail.empty()) row("job", sanitised(summary.standing.detail));
+  else if (!over && status.controller_pid > 0) row("controller", "process " + std::to_string(status.controller_pid));
   if (!state.checkpoint.empty()) row("checkpoint", sanitised(shown_path(state.checkpoint)));
   row("folder", sanitised(shown_path(run.path())));
   std::string text = out.paint(Style::strong, sanitised(summary.id)) + "\n\n" + table(rows, 2, out.width);
@@ -139,6 +147,8 @@ int run_status(const Invocation& invocation) {
     }
     text += '\n' + table(ranks, 2, out.width);
   }
+  if (array) text += '\n' + array_table(*array, out);
+  if (const std::string start = start_table(state.start, out); !start.empty()) text += '\n' + start;
   out.write(text);
   return exit_with(ExitCode::success);
 }
@@ -149,7 +159,7 @@ const Command status_command{
     .name = "status",
     .summary = "say where a run stands, rank by rank",
     .about =
-        "Shows the state of a run, and of each rank its process, its step, and for how long it has been silent. Reads the run's folder only, so it works beside a living run and after its end.",
+        "Shows the state of a run, and of each rank its process, its step, and for how long it has been silent. Reads the run's folder only, so it works beside a living run and after its end; where the controller is on another host, that is asked first.",
     .operand = Operand{"RUN", "NAME, NAME/ID, or the folder of a run"},
     .options = status_options,
     .examples = status_examples,

@@ -228,7 +228,7 @@ void YamlTree::take_key(const std::string& name, Span at, bool plain) {
   if (plain && name == "<<") {
     map.key_dropped = true;
     return add("FAB0104", "the merge key `<<` is not part of YAML 1.2 and is not taken", at, "merges another map",
-               "write the fields out; what several jobs share goes into `profiles`");
+               "write the fields out; what several jobs share goes into a file that each of them `extends`");
   }
   const auto [first, fresh] = map.keys.try_emplace(name, at);
   if (fresh) return;

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <sys/statvfs.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <filesystem>
@@ -86,6 +87,25 @@ Finding limit(const DoctorSubject& s, const char* name, std::string_view row, st
     what += found->hard == unlimited ? ", may be raised without limit" : ", may be raised to " + in_words(found->hard);
   if (found->soft >= least) return {name, Health::ok, what, ""};
   return {name, Health::warn, what, std::string(help)};
+}
+
+Finding open_files(const DoctorSubject& s) {
+  constexpr std::uint64_t plenty = 65536;
+  const auto found = resource_limit(s.root, "Max open files");
+  const std::uint64_t most = found ? std::min(found->hard, plenty) : plenty;
+  const std::string help = found && found->soft >= most
+                               ? "the hard limit is as low: raise it in limits.conf, or by --ulimit nofile of a container"
+                               : "ranks with many data files or peers run out: `ulimit -n " + std::to_string(most) + '`';
+  return limit(s, "open-files", "Max open files", 1024, help);
+}
+
+Finding processes(const DoctorSubject& s) {
+  return limit(s, "processes", "Max processes", 1024, "each thread counts: `ulimit -u 32768`, or ask the administrator");
+}
+
+Finding locked_memory(const DoctorSubject& s) {
+  return limit(s, "locked-memory", "Max locked memory", 64 * 1024,
+               "InfiniBand and pinned memory need it: `ulimit -l unlimited`, or in a container --ulimit memlock=-1", {1024, " KiB"});
 }
 
 Finding core_files(const DoctorSubject& s) {
@@ -234,21 +254,23 @@ std::string try_library(const std::string& name) {
 
 std::vector<Finding> diagnose_host(const DoctorSubject& subject) {
   return {
-      cpus(subject),
-      memory(subject),
-      shared_memory(subject),
-      limit(subject, "open-files", "Max open files", 1024, "ranks with many data files or peers run out: `ulimit -n 65536`"),
-      limit(subject, "processes", "Max processes", 1024, "each thread counts: `ulimit -u 32768`, or ask the administrator"),
-      limit(subject, "locked-memory", "Max locked memory", 64 * 1024,
-            "InfiniBand and pinned memory need it: `ulimit -l unlimited`, or in a container --ulimit memlock=-1", {1024, " KiB"}),
-      core_files(subject),
-      nvidia(subject),
-      jsonnet(subject),
-      worker(subject),
-      on_path(subject),
-      clock(subject),
-      disk(subject),
+      cpus(subject),          memory(subject),     shared_memory(subject), open_files(subject), processes(subject),
+      locked_memory(subject), core_files(subject), nvidia(subject),        jsonnet(subject),    worker(subject),
+      on_path(subject),       clock(subject),      disk(subject),
   };
+}
+
+std::vector<Finding> hindrances_of(const Plan& plan, const DoctorSubject& subject) {
+  const bool gpus =
+      std::any_of(plan.groups.begin(), plan.groups.end(), [](const NodeGroup& g) { return g.accelerator == Accelerator::cuda; });
+  const bool python = plan.job.program && !plan.job.program->command;
+  std::vector<Finding> all = {open_files(subject), processes(subject)};
+  // How much a program writes is not known.
+  if (Finding room = disk(subject); plan.job.train || room.health == Health::bad) all.push_back(std::move(room));
+  if (python || (gpus && plan.world_size > 1)) all.push_back(shared_memory(subject));
+  if (gpus) all.push_back(locked_memory(subject));
+  std::erase_if(all, [](const Finding& f) { return f.health == Health::ok; });
+  return all;
 }
 
 }  // namespace fabric

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "launch_backends/probes/probe_root.hpp"
+#include "schema/plan.hpp"
 
 namespace fabric {
 
@@ -56,5 +57,9 @@ struct DoctorSubject {
 // In a fixed order, the same checks each time: cpus, memory, shared-memory, open-files, processes, locked-memory, core-files, nvidia,
 // jsonnet, worker, path, clock, disk.
 std::vector<Finding> diagnose_host(const DoctorSubject& subject);
+
+// Of these, what may end or hinder a run of this plan, and is quick to look at: shared memory for Python's data loaders and NCCL, open
+// files, processes, locked memory for GPUs, disk. Only what is not well.
+std::vector<Finding> hindrances_of(const Plan& plan, const DoctorSubject& subject);
 
 }  // namespace fabric

@@ -6,12 +6,13 @@
 #include <optional>
 
 #include "launch_backends/probes/cgroup.hpp"
-#include "launch_backends/probes/cpu_list.hpp"
 #include "launch_backends/probes/meminfo.hpp"
 #include "launch_backends/probes/network.hpp"
 #include "launch_backends/probes/numa.hpp"
 #include "launch_backends/probes/nvidia.hpp"
+#include "launch_backends/probes/smt.hpp"
 #include "launch_backends/probes/untrusted_text.hpp"
+#include "schema/number_list.hpp"
 
 namespace fabric {
 namespace {
@@ -42,14 +43,14 @@ Cpus affinity_of_status(const ProbeRoot& root) {
   if (at == std::string::npos) return {};
   const std::size_t begin = at + row.size();
   const std::size_t end = std::min(status->find('\n', begin), status->size());
-  return parse_cpu_list(std::string_view(*status).substr(begin, end - begin)).value_or(Cpus{});
+  return parse_number_list(std::string_view(*status).substr(begin, end - begin)).value_or(Cpus{});
 }
 
 Cpus allowed(const ProbeRoot& root) { return root.is_this_machine() ? affinity_of_this_process() : affinity_of_status(root); }
 
 Cpus online(const ProbeRoot& root) {
   const auto text = root.read(online_file);
-  return text ? parse_cpu_list(*text).value_or(Cpus{}) : Cpus{};
+  return text ? parse_number_list(*text).value_or(Cpus{}) : Cpus{};
 }
 
 }  // namespace
@@ -87,6 +88,7 @@ Hardware probe_this_host(const ProbeRoot& root, Diagnostics& diagnostics) {
   host.cpus = affinity_cpus(root, diagnostics);
   const Cpus all = online_cpus(root, diagnostics);
   host.cpus_online = static_cast<std::int64_t>(all.size());
+  host.smt_siblings = smt_siblings(root, all);
   host.memory_bytes = physical_memory(root, diagnostics);
   const CgroupLimits limits = cgroup_limits(root, diagnostics);
   host.cpu_quota = limits.cpus;

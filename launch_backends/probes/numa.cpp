@@ -2,8 +2,8 @@
 
 #include <string>
 
-#include "launch_backends/probes/cpu_list.hpp"
 #include "launch_backends/probes/meminfo.hpp"
+#include "schema/number_list.hpp"
 
 namespace fabric {
 
@@ -13,7 +13,7 @@ std::vector<NumaNode> numa_nodes(const ProbeRoot& root, const std::vector<std::i
   const std::vector<NumaNode> one_node{{0, online_cpus, memory_bytes}};
   const auto online = root.read(folder + "online");
   if (!online) return one_node;
-  const auto ids = parse_cpu_list(*online);
+  const auto ids = parse_number_list(*online);
   if (!ids || ids->empty()) {
     diagnostics.add(misread(folder + "online", "one NUMA node is assumed"));
     return one_node;
@@ -22,7 +22,7 @@ std::vector<NumaNode> numa_nodes(const ProbeRoot& root, const std::vector<std::i
   for (const std::int64_t id : *ids) {
     const std::string node = folder + "node" + std::to_string(id);
     const auto cpus_text = root.read(node + "/cpulist");
-    const auto cpus = cpus_text ? parse_cpu_list(*cpus_text) : std::nullopt;
+    const auto cpus = cpus_text ? parse_number_list(*cpus_text) : std::nullopt;
     if (!cpus) {
       diagnostics.add(misread(node + "/cpulist", "one NUMA node is assumed"));
       return one_node;

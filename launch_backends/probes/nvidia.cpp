@@ -58,7 +58,7 @@ class Driver {
     const std::vector<Device> all = every();
     std::vector<std::string> uuids;
     for (const Device& device : all) uuids.push_back(device.uuid);
-    const VisibleDevices chosen = visible_devices(variable, uuids);
+    const VisibleGpus chosen = visible_devices(variable, uuids);
     if (!chosen.problem.empty()) warn_of_variable(*variable, chosen.problem);
     if (!variable || !variable->starts_with("GPU-")) warn_of_order(all);
     std::vector<Device> visible;

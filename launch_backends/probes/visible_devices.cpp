@@ -43,8 +43,8 @@ NamedGpus by_uuid(std::string_view entry, const std::vector<std::string>& uuids)
 
 }  // namespace
 
-VisibleDevices visible_devices(const std::optional<std::string>& variable, const std::vector<std::string>& uuids) {
-  VisibleDevices visible;
+VisibleGpus visible_devices(const std::optional<std::string>& variable, const std::vector<std::string>& uuids) {
+  VisibleGpus visible;
   if (!variable) {
     for (std::size_t i = 0; i < uuids.size(); ++i) visible.order.push_back(i);
     return visible;

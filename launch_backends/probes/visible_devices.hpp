@@ -8,7 +8,7 @@
 
 namespace fabric {
 
-struct VisibleDevices {
+struct VisibleGpus {
   std::vector<std::size_t> order;  // positions in the full list; order[i] is CUDA's device i
   std::string problem;             // empty, or why the list is shorter than it was meant
 };
@@ -18,6 +18,6 @@ struct VisibleDevices {
 // entry that names no GPU ends the list (-1 does so on purpose, and an empty value hides all); an entry that
 // is repeated empties it. Source: CUDA C++ Programming Guide, CUDA Environment Variables, and what PyTorch's device count was found to
 // agree with.
-VisibleDevices visible_devices(const std::optional<std::string>& variable, const std::vector<std::string>& uuids);
+VisibleGpus visible_devices(const std::optional<std::string>& variable, const std::vector<std::string>& uuids);
 
 }  // namespace fabric

@@ -6,6 +6,7 @@
 
 #include <ostream>
 
+#include "cli/job_as_yaml.hpp"
 #include "compiler/front_ends/yaml.hpp"
 #include "schema/json.hpp"
 
@@ -43,10 +44,21 @@ const Row rows[] = {
      R"({"devices":2,"main_address":"10.0.0.1","main_port":29501,"program":{"module":"pkg.train","args":["a"]}})"},
     {"--nproc-per-node 2 --no-python ./run.sh -m", R"({"devices":2,"program":{"command":["./run.sh"],"args":["-m"]}})"},
     {"-t 3 -r 1 --monitor-interval 1 train.py", R"({"devices":1,"program":{"script":"train.py"}})"},
+    {"--numa-binding exclusive --virtual-local-rank --shutdown-timeout 60 train.py",
+     R"({"devices":1,"binding":"cores","visible_devices":"rank","stop":{"grace":60},"program":{"script":"train.py"}})"},
+    {"--numa-binding=node train.py", R"({"devices":1,"binding":"numa","program":{"script":"train.py"}})"},
+    {"--print-job model train.py --devices 2", R"({"devices":2,"program":{"script":"train.py","contract":"fabric-cli"}})"},
+    {"--name foo model train.py -x", R"({"name":"foo","devices":1,"program":{"script":"train.py","args":["-x"],"contract":"fabric-cli"}})"},
+    {"./model --devices 2", R"({"name":"model","devices":1,"program":{"script":"./model","args":["--devices","2"]}})"},
     {"--max-restarts 3 train.py", R"({"devices":1,"restart":3,"program":{"script":"train.py"}})"},
     {"-- train.py -- x", R"({"devices":1,"program":{"script":"train.py","args":["--","x"]}})"},
     {"--env A=b=c --env B= --env-file x.env --python .venv --contract env train.py",
      R"({"devices":1,"env":{"A":"b=c","B":""},"program":{"env_file":"x.env","python":".venv","contract":"env","script":"train.py"}})"},
+    {"--hosts gpu1,ada@gpu2 --nproc-per-node 8 train.py",
+     R"({"devices":8,"backend":"ssh","ssh":{"hosts":["gpu1","ada@gpu2"]},"program":{"script":"train.py"}})"},
+    // As DeepSpeed has them: a host takes its slots.
+    {"--hostfile hosts.txt --include worker-0@worker-1:0,2 train.py",
+     R"({"backend":"ssh","ssh":{"hostfile":"hosts.txt","include":"worker-0@worker-1:0,2"},"program":{"script":"train.py"}})"},
     {"train.py --help", R"({"devices":1,"program":{"script":"train.py","args":["--help"]}})"},
     // Lightning's
     {"model train.py", R"({"devices":1,"program":{"script":"train.py","contract":"fabric-cli"}})"},
@@ -60,6 +72,11 @@ const Row rows[] = {
      R"({"devices":1,"program":{"script":"train.py","args":["-t","5","--role","x","--name","y","--format","csv","-m","--env","z"],"contract":"fabric-cli"}})"},
     {"--nnodes=1 --node_rank=0 --nproc_per_node=2 --master_addr=localhost --use-env train.py",
      R"({"devices":2,"num_nodes":1,"main_address":"localhost","program":{"script":"train.py"}})"},
+    // Accelerate's; tests/cli/accelerate_line_test.cpp has more
+    {"--name y --env A=b accelerate launch --cpu --num_processes 2 train.py -x",
+     R"({"name":"y","env":{"A":"b"},"devices":2,"accelerator":"cpu","program":{"script":"train.py","args":["-x"],"env":{"ACCELERATE_USE_CPU":"True","KMP_AFFINITY":"granularity=fine,compact,1,0","KMP_BLOCKTIME":"1"}}})"},
+    {"--env KMP_BLOCKTIME=0 --devices 3 --python .venv accelerate-launch --cpu --num_processes 2 --module pkg.train",
+     R"({"devices":3,"env":{"KMP_BLOCKTIME":"0"},"accelerator":"cpu","program":{"python":".venv","module":"pkg.train","env":{"ACCELERATE_USE_CPU":"True","KMP_AFFINITY":"granularity=fine,compact,1,0"}}})"},
     {"model train.py --devices -1", R"({"devices":-1,"program":{"script":"train.py","contract":"fabric-cli"}})"},
     {"model train.py --devices 2,", R"({"devices":"2,","program":{"script":"train.py","contract":"fabric-cli"}})"},
 };
@@ -110,12 +127,21 @@ const Refusal refusals[] = {
     {"model", "needs a SCRIPT"},
     {"--nproc-per-node 2", "needs a SCRIPT"},
     {"--nproc-per-nod 2 train.py", "did you mean `--nproc-per-node`?"},
+    {"--num_processes 4 train.py", "did you mean `--devices`? devices counts the ranks of one node; the world size is devices x num_nodes"},
+    {"--num-machines=2 train.py", "did you mean `--num-nodes`?"},
+    {"--world-size 8 train.py", "the world size follows from devices x num_nodes"},
     {"--xyzzy train.py", "options of the script stand behind the script"},
     {"--nproc-per-node", "`--nproc-per-node` needs a value"},
+    {"--hosts , train.py", "names no host"},
     {"--nnodes two train.py", "is not a whole number"},
     {"--nnodes 1:4 train.py", "give one number: --nnodes 4"},
     {"--max-restarts x train.py", "is not a whole number"},
-    {"--node-rank 1 train.py", "not in this version"},
+    {"--node-rank one train.py", "`--node-rank one` is no node"},
+    {"--node-rank 1x train.py", "is no node"},
+    {"--node-rank -1 train.py", "numbered from 0 on"},
+    {"accelerate", "takes the place of `accelerate launch` alone"},
+    {"accelerate config", "takes the place of `accelerate launch` alone"},
+    {"--no-python accelerate launch train.py", "behind `accelerate launch`"},
     {"-m --no-python train", "exclude each other"},
     {"--env A train.py", "NAME=value"},
     {"--standalone=1 train.py", "takes no value"},

@@ -3,6 +3,7 @@
 //   args.txt                 the arguments, one a line
 //   machine                  optional: a folder of tests/machines for which to plan, or
 //   hardware.json            optional: a machine of its own
+//   config/                  optional: the user's folder of settings, with fabric/sites/
 //   expected.txt             exit code, standard output, standard error
 // FABRIC_ACCEPT=1 writes expected.txt anew; the difference is what a reviewer reads. Beyond the letter, every error must have a
 // place and a way out, and where it offers a fix, applying it must make that error go away.
@@ -61,6 +62,11 @@ std::string normalised(std::string text, const fs::path& folder) {
   return std::regex_replace(text, std::regex("\\b[0-9]+\\.[0-9]+\\.[0-9]+ \\([0-9a-f]{12}\\+?\\)"), "VERSION");
 }
 
+// The settings of whoever runs the tests do not count.
+ProgramRun run_case(const Words& arguments, const fs::path& folder) {
+  return run_fabric(arguments, folder, {"XDG_CONFIG_HOME=" + (folder / "config").string()});
+}
+
 std::string transcript(const ProgramRun& run, const fs::path& folder) {
   std::string text = "exit " + std::to_string(run.exit_code) + '\n';
   if (!run.out.empty()) text += "--- standard output\n" + run.out;
@@ -95,7 +101,7 @@ struct Problems {
 
 Problems problems_of(Words arguments, const fs::path& folder) {
   arguments.insert(arguments.end(), {"--format", "json"});
-  const ProgramRun run = run_fabric(arguments, folder);
+  const ProgramRun run = run_case(arguments, folder);
   std::string why;
   std::optional<Value> document = read_json(run.out, &why);
   BOOST_REQUIRE_MESSAGE(document, "--format json gives no JSON: " << why << "\n" << run.out << run.err);
@@ -125,8 +131,9 @@ void check_place(const Problem& p, const fs::path& folder) {
   if (p.line != 1 || p.column != 1 || !fs::exists(folder / p.file)) return;
   // At the very beginning of a file there is a key or a broken text, or something is missing; never a value.
   const std::string text = read_text(folder / p.file);
-  const bool missing =
-      p.code == "FAB2005" || p.code == "FAB3002" || p.code == "FAB4802" || p.code.starts_with("FAB0") || p.code.starts_with("FAB1");
+  const bool missing = p.code == "FAB2005" || p.code == "FAB3002" || p.code == "FAB4802" || p.code.starts_with("FAB0") ||
+                       p.code.starts_with("FAB1") || p.code == "FAB6101" || p.code == "FAB6103" ||
+                       p.code == "FAB6104";  // of the first line of a script
   const std::string last = p.path.substr(p.path.rfind('.') + 1);
   BOOST_TEST((missing || (!last.empty() && text.starts_with(last))),
              p.code << " points at the beginning of the file for `" << p.path << '`');
@@ -162,7 +169,7 @@ void check_case(const fs::path& input) {
   const Folder folder;
   copy_input(input, folder.path());
   const Words arguments = arguments_of(input);
-  const std::string found = transcript(run_fabric(arguments, folder.path()), folder.path());
+  const std::string found = transcript(run_case(arguments, folder.path()), folder.path());
   const fs::path expected_file = input / "expected.txt";
   const char* accept = std::getenv("FABRIC_ACCEPT");
   if (accept && std::string_view(accept) == "1") write_text(expected_file, found);

@@ -30,7 +30,11 @@ ProgramRun run_fabric(const std::vector<std::string>& arguments, const fs::path&
   start.argv = {FABRIC_BINARY_DIR "/bin/fabric"};
   start.argv.insert(start.argv.end(), arguments.begin(), arguments.end());
   start.env = {"PATH=/usr/bin:/bin", "HOME=/nonexistent", "LC_ALL=C.UTF-8", "FABRIC_WORKER=/bin/true"};
-  start.env.insert(start.env.end(), variables.begin(), variables.end());
+  for (const std::string& variable : variables) {
+    const std::string name = variable.substr(0, variable.find('=') + 1);
+    std::erase_if(start.env, [&name](const std::string& other) { return other.starts_with(name); });
+    start.env.push_back(variable);
+  }
   start.cwd = folder.string();
   ProgramResult result = run_program(std::move(start), "", std::size_t{16} << 20, std::chrono::seconds(60));
   if (result.timed_out) throw std::runtime_error("fabric did not end");

@@ -29,7 +29,7 @@ struct ProgramRun {
 };
 
 // Runs the built `fabric` with these arguments in that folder, with a clean environment and fabric-worker replaced by /bin/true, so
-// that plans are the same with and without the runtime. variables: NAME=value on top.
+// that plans are the same with and without the runtime. variables: NAME=value, on top or in place of one.
 ProgramRun run_fabric(const std::vector<std::string>& arguments, const std::filesystem::path& folder,
                       const std::vector<std::string>& variables = {});
 

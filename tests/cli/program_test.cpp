@@ -181,54 +181,6 @@ BOOST_AUTO_TEST_CASE(standard_output_that_can_no_longer_be_written_ends_no_run) 
 
 BOOST_AUTO_TEST_SUITE_END()
 
-BOOST_AUTO_TEST_SUITE(examples)
-
-std::string indented(const std::string& text, const std::string& by) {
-  std::string out;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    out += by + text.substr(at, end - at) + '\n';
-    at = end + 1;
-  }
-  return out;
-}
-
-// Each example of the reference is put into a job as a profile: in one of these it must be valid.
-BOOST_AUTO_TEST_CASE(every_example_of_a_field_can_be_used) {
-  const std::string sgd = "train: {task: image_classifier, model: mlp, data: ., optimizer: sgd, batch_size: 128, steps: 1000}\n";
-  const std::string adamw = "train: {task: image_classifier, model: mlp, data: ., optimizer: adamw, batch_size: 128, epochs: 3}\n";
-  const std::string bases[] = {"fabric: 1\n" + adamw, "fabric: 1\n" + sgd, "fabric: 1\nprogram: [hostname]\n",
-                               "fabric: 1\nprogram: [x.py]\n", "fabric: 1\n"};
-  const Folder folder;
-  folder.write("x.py", "");
-  folder.write("secrets.env", "");
-  const std::string page = read_text(FABRIC_SOURCE_DIR "/docs/job-file.md");
-  std::size_t examples = 0;
-  for (std::size_t at = 0; (at = page.find("```yaml\n", at)) != std::string::npos;) {
-    at += 8;
-    const std::string example = page.substr(at, page.find("```", at) - at);
-    ++examples;
-    if (example.starts_with("fabric:") || example.starts_with("profiles:")) {
-      // They are not for a profile.
-      folder.write("job.yaml", example.starts_with("fabric:") ? example + adamw : bases[0] + example);
-      BOOST_TEST(run_fabric({"validate", "job.yaml"}, folder.path()).exit_code == 0, example);
-      continue;
-    }
-    bool good = false;
-    std::string said;
-    for (const std::string& base : bases) {
-      folder.write("job.yaml", base + "profiles:\n  example:\n" + indented(example, "    "));
-      const ProgramRun run = run_fabric({"validate", "job.yaml", "--profile", "example"}, folder.path());
-      good = good || run.exit_code == 0;
-      said += run.err;
-    }
-    BOOST_TEST(good, example << said);
-  }
-  BOOST_TEST(examples > 40u);
-}
-
-BOOST_AUTO_TEST_SUITE_END()
-
 BOOST_AUTO_TEST_SUITE(applying)
 
 BOOST_AUTO_TEST_CASE(a_run_passes_on_what_ranks_say_and_how_they_end) {
@@ -330,6 +282,17 @@ BOOST_AUTO_TEST_CASE(a_saved_plan_is_no_job) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(arguments_of_an_imported_script_are_words) {
+  const Folder folder;
+  folder.write("train.sbatch", "#!/bin/bash\n#SBATCH --ntasks=1\nsrun python train.py \"$@\"\n");
+  const ProgramRun open = run_fabric({"import", "train.sbatch", "--args", "$HOME"}, folder.path());
+  BOOST_TEST(open.exit_code == 3);
+  BOOST_TEST(contains(open.err, "`$HOME` in --args is known to a shell alone"), open.err);
+  const ProgramRun known = run_fabric({"import", "train.sbatch", "--args", "a '$HOME c'"}, folder.path());
+  BOOST_TEST(known.exit_code == 0, known.err);
+  BOOST_TEST(contains(known.out, "args: [a, \"$HOME c\"]"), known.out);
+}
+
 BOOST_AUTO_TEST_CASE(a_summary_does_not_wait_for_a_reader_of_the_lines) {
   const Folder folder;
   folder.write("job.yaml", job_that("seq 100000"));
@@ -406,8 +369,8 @@ BOOST_AUTO_TEST_CASE(what_is_no_plan_is_refused) {
   run_fabric({"plan", "job.yaml", "-o", "p.json"}, folder.path());
   const std::string plan = folder.read("p.json");
   folder.write("torn.json", plan.substr(0, plan.size() / 2));
-  folder.write("newer.json", replaced(plan, "\"plan_version\":1", "\"plan_version\":2"));
-  folder.write("strange.json", "{\"plan\":{\"plan_version\":1},\"plan_id\":\"0\"}");
+  folder.write("newer.json", replaced(plan, "\"plan_version\":2", "\"plan_version\":1"));
+  folder.write("strange.json", "{\"plan\":{\"plan_version\":2},\"plan_id\":\"0\"}");
   const std::pair<std::string, std::string> cases[] = {
       {"torn.json", "torn.json:1:"}, {"newer.json", "plan version"}, {"strange.json", "is not a plan that this fabric can read"}};
   for (const auto& [file, says] : cases) {

@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "cli/spoken.hpp"
 #include "schema/json.hpp"
 
 namespace fabric {
@@ -35,6 +36,17 @@ Event event(std::string kind, std::string_view detail, std::optional<std::int64_
   e.rank = rank;
   e.detail = *read_json(detail);
   return e;
+}
+
+// What has been written so far, without waiting for more than the writer needs.
+std::string screen_text(const Screen& screen) {
+  std::string text;
+  for (int still = 0; still < 5; usleep(10'000)) {
+    std::string now = screen.text();
+    still = now == text ? still + 1 : 0;
+    text = std::move(now);
+  }
+  return text;
 }
 
 void train(RunView& view) {
@@ -91,6 +103,70 @@ BOOST_AUTO_TEST_CASE(a_terminal_gets_a_bar_that_is_taken_away) {
     BOOST_TEST(display_width(text.substr(at, end - at)) < 100u + 3);
     at = end + 1;
   }
+}
+
+Event of_rank(std::string kind, std::int64_t rank, std::string_view detail = "{}") { return event(std::move(kind), detail, rank); }
+
+BOOST_AUTO_TEST_CASE(on_a_terminal_one_sees_who_lives_and_at_which_step) {
+  Screen screen;
+  screen.terminal.interactive = true;
+  screen.terminal.width = 60;
+  RunView view(screen.terminal, screen.terminal);
+  view.on_event(event("bound", R"({"attempt":0})", std::nullopt));
+  for (std::int64_t rank : {0, 1, 2}) view.on_event(of_rank("rank_started", rank));
+  view.on_line(0, 1, "hello");
+  BOOST_TEST(screen_text(screen).ends_with("[0:1] hello\n\r3 of 3 ranks live\x1b[K"), screen.text());
+  view.on_event(of_rank("step", 0, R"({"step":7})"));
+  view.on_event(of_rank("rank_exited", 2, R"({"exit_code":0})"));
+  view.on_unfinished(0, 0, "\x1b[32m 40%|####      |\x1b[0m", true);
+  view.on_line(0, 1, "again");
+  BOOST_TEST(
+      screen_text(screen).ends_with("[0:1] again\n\r[0:0]  40%|####      |\x1b[K\r\n2 of 3 ranks live (ended: 2) | step 7\x1b[K"),
+      screen.text());
+  // What is not shown is drawn no more once the line has ended, and the block never without ranks.
+  view.on_line(0, 0, "100%|##########|");
+  BOOST_TEST(screen_text(screen).ends_with("[0:0] 100%|##########|\n\r2 of 3 ranks live (ended: 2) | step 7\x1b[K"), screen.text());
+  for (std::int64_t rank : {0, 1}) view.on_event(of_rank("rank_exited", rank, R"({"exit_code":0})"));
+  view.on_line(0, 0, "last");
+  view.finish();
+  BOOST_TEST(screen.text().ends_with("[0:0] last\n"), screen.text());
+}
+
+BOOST_AUTO_TEST_CASE(a_pipe_gets_the_last_state_of_what_is_redrawn) {
+  Screen out, err;
+  RunView view(out.terminal, err.terminal);
+  view.on_event(of_rank("rank_started", 0));
+  for (int i = 0; i < 1000; ++i) {
+    view.on_unfinished(0, 0, std::to_string(i), true);
+    view.on_tick();
+  }
+  view.on_line(0, 0, "999");
+  view.finish();
+  BOOST_TEST(out.text() == "[0:0] 999\n");
+  BOOST_TEST(err.text() == "");
+}
+
+BOOST_AUTO_TEST_CASE(only_what_is_asked_for_is_shown) {
+  Screen screen;
+  screen.terminal.interactive = true;
+  Arguments arguments;
+  arguments.options = {{"rank", {"1,3-4"}}, {"grep", {"loss|error"}}};
+  RunView view(screen.terminal, screen.terminal, RunView::Ranks::program, RankFilter(arguments));
+  for (std::int64_t rank = 0; rank < 6; ++rank) {
+    view.on_line(0, rank, "loss of " + std::to_string(rank));
+    view.on_line(0, rank, "other");
+    view.on_unfinished(0, rank, "error, half", true);
+  }
+  view.on_unfinished(0, 1, "other", true);
+  view.on_unfinished(0, 3, "other", true);
+  view.on_event(event("note", R"({"message":"of fabric itself"})", std::nullopt));
+  const std::string text = screen_text(screen);
+  std::string lines;
+  for (std::size_t at = 0; (at = text.find("loss of ", at)) != std::string::npos; ++at) lines += text[at + 8];
+  BOOST_TEST(lines == "134");
+  BOOST_TEST(text.find("[0:0]") == std::string::npos);
+  BOOST_TEST(text.find("other") == std::string::npos);
+  BOOST_TEST(text.ends_with("note: of fabric itself\n\r[0:4] error, half\x1b[K"), text);
 }
 
 BOOST_AUTO_TEST_CASE(the_numbers_are_left_at_the_end) {

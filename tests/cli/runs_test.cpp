@@ -1,9 +1,15 @@
 // Runs after they were started: detached, listed, looked at, read, stopped, removed.
 #include <boost/test/unit_test.hpp>
 
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <sstream>
+
+#include "launch_backends/process.hpp"
+#include "launch_backends/process_tree.hpp"
 #include "schema/json.hpp"
 #include "tests/cli/program.hpp"
 
@@ -62,6 +68,68 @@ BOOST_AUTO_TEST_CASE(a_detached_run_outlives_its_command_and_is_stopped_in_order
   BOOST_TEST((*list.find("runs")->as_array()[0].find("exit_code") == Value(143)));
 }
 
+// Rank 1 is late with its first words, and rank 0 waits for it at the port.
+// torchrun's words and Lightning's; behind the script the option is the script's.
+BOOST_AUTO_TEST_CASE(a_command_line_of_another_launcher_is_detached) {
+  const Folder folder;
+  folder.write("train.py", "import os, sys, time\nprint(sys.argv[1:], flush=True)\nwhile not os.path.exists('go'): time.sleep(0.02)\n");
+  const ProgramRun started = run_fabric({"run", "-d", "--nproc-per-node", "2", "train.py", "--detach"}, folder.path());
+  BOOST_TEST(started.exit_code == 0, started.err);
+  BOOST_TEST(contains(started.out, "fabric attach train/"), started.out);
+  const ProgramRun kept =
+      run_fabric({"run", "--detach", "--runs", "kept", "--format=json", "model", "train.py", "--detach", "--node", "3"}, folder.path());
+  BOOST_TEST((*json_of(kept).find("state") == Value("running")), kept.out << kept.err);
+  const ProgramRun elsewhere = run_fabric({"run", "--detach", "--runs", "kept", "train.py"}, folder.path());
+  BOOST_TEST(contains(elsewhere.out, "fabric attach kept/train/"), elsewhere.out);
+  folder.write("go", "");
+  BOOST_TEST(run_fabric({"attach", "train"}, folder.path()).exit_code == 0);
+  BOOST_TEST(run_fabric({"attach", "train", "--runs", "kept"}, folder.path()).exit_code == 0);
+  const std::string of_kept = json_of(kept).find("run")->as_string();
+  BOOST_TEST(run_fabric({"attach", of_kept}, folder.path()).exit_code == 0);
+  BOOST_TEST(contains(run_fabric({"logs", "train"}, folder.path()).out, "[0:1] ['--detach']\n"));
+  BOOST_TEST(contains(run_fabric({"logs", of_kept}, folder.path()).out, "[0:0] ['--detach', '--node', '3']\n"));
+}
+
+BOOST_AUTO_TEST_CASE(the_stages_of_a_start_are_told) {
+  const Folder folder;
+  folder.write("meet.py",
+               "import os, socket, time\n"
+               "rank, here = int(os.environ['RANK']), (os.environ['MASTER_ADDR'], int(os.environ['MASTER_PORT']))\n"
+               "if rank == 0:\n"
+               "    server = socket.socket()\n"
+               "    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n"
+               "    server.bind(here)\n"
+               "    server.listen()\n"
+               "    print('waits', flush=True)\n"
+               "    peer = server.accept()\n"
+               "else:\n"
+               "    time.sleep(0.5)\n"
+               "    print('comes', flush=True)\n"
+               "    peer = socket.create_connection(here)\n"
+               "time.sleep(0.6)\n"
+               "open(os.environ['FABRIC_EVENTS'], 'a').write('{\"kind\": \"step\", \"step\": 1}\\n')\n");
+  folder.write("job.yaml", "fabric: 1\nname: meet\naccelerator: cpu\ndevices: 2\nprogram: [meet.py]\n");
+  const ProgramRun run = run_fabric({"apply", "job.yaml"}, folder.path());
+  BOOST_TEST_REQUIRE(run.exit_code == 0, run.err);
+  const Value status = json_of(run_fabric({"status", "meet", "--format", "json"}, folder.path()));
+  std::vector<std::string> names;
+  double before = 0;
+  for (const Value& stage : status.find("start")->as_array()) {
+    names.push_back(stage.find("stage")->as_string());
+    const double first = stage.find("first_seconds")->as_real(), last = stage.find("last_seconds")->as_real();
+    BOOST_TEST(before <= first, names.back());
+    BOOST_TEST(first <= last, names.back());
+    before = first;
+    if (names.back() != "first output") continue;
+    BOOST_TEST((*stage.find("slowest_rank") == Value(1)));
+    BOOST_TEST(last - first > 0.2);
+  }
+  const std::vector<std::string> expected = {"planned", "agents ready", "ranks started", "first output", "ranks met", "first step"};
+  BOOST_TEST(names == expected, boost::test_tools::per_element());
+  const ProgramRun shown = run_fabric({"status", "meet"}, folder.path());
+  BOOST_TEST(contains(shown.out, "  first output   "), shown.out);
+}
+
 BOOST_AUTO_TEST_CASE(a_detached_run_that_cannot_start_says_so) {
   const Folder folder;
   folder.write("job.yaml", job_that("short", "exit 9", 1));
@@ -70,6 +138,31 @@ BOOST_AUTO_TEST_CASE(a_detached_run_that_cannot_start_says_so) {
   folder.write("absent.yaml", "fabric: 1\nname: absent\naccelerator: cpu\ndevices: 1\nprogram: [no-such-program]\n");
   BOOST_TEST(run_fabric({"apply", "-d", "absent.yaml"}, folder.path()).exit_code == 125);
   BOOST_TEST(!fs::exists(folder.path() / "runs/absent"));
+}
+
+// With keeper and agent killed as well nobody is left who could end the ranks by himself.
+BOOST_AUTO_TEST_CASE(cancel_ends_what_a_killed_run_has_left) {
+  const Folder folder;
+  folder.write("job.yaml", job_that("killed", "setsid sleep 600 & echo $! >>pids; sleep 600", 1));
+  const Value started = json_of(run_fabric({"apply", "-d", "job.yaml", "--format", "json"}, folder.path()));
+  BOOST_TEST(wait_until([&] { return fs::exists(folder.path() / "pids") && !folder.read("pids").empty(); }));
+  std::istringstream wardens(folder.read("runs/killed/latest/nodes/0/lock")), pids(folder.read("pids"));
+  pid_t agent = 0, keeper = 0, sleeper = 0;
+  BOOST_TEST_REQUIRE((wardens >> agent >> keeper && pids >> sleeper));
+  const pid_t controller = static_cast<pid_t>(started.find("controller_pid")->as_integer());
+  // None is to see another's end.
+  for (const pid_t pid : {agent, keeper, controller}) kill(pid, SIGSTOP);
+  for (const pid_t pid : {agent, keeper, controller}) kill(pid, SIGKILL);
+  BOOST_TEST(wait_until([&] {
+    return (*json_of(run_fabric({"status", "killed", "--format", "json"}, folder.path())).find("state") == Value("lost"));
+  }));
+  BOOST_TEST(kill(sleeper, 0) == 0);
+  const ProgramRun cancelled = run_fabric({"cancel", "killed"}, folder.path());
+  BOOST_TEST(cancelled.exit_code == 0);
+  BOOST_TEST(contains(cancelled.out, " had ended; what it had left was ended: "), cancelled.out);
+  BOOST_TEST(contains(cancelled.out, " " + std::to_string(sleeper) + " "), cancelled.out);
+  BOOST_TEST(contains(run_fabric({"cancel", "killed"}, folder.path()).out, " has ended already"));
+  for (const pid_t pid : {agent, keeper, sleeper}) BOOST_TEST(process_entry(pid).value_or(ProcessEntry{.ended = true}).ended);
 }
 
 BOOST_AUTO_TEST_CASE(a_run_that_is_killed_is_listed_as_lost) {
@@ -113,7 +206,7 @@ BOOST_AUTO_TEST_CASE(logs_are_filtered_and_followed) {
   BOOST_TEST(wait_until([&] { return contains(run_fabric({"logs", "lines", "--rank", "11"}, folder.path()).out, "line 11\n"); }));
   BOOST_TEST(run_fabric({"logs", "lines", "--rank", "0,10-11", "--grep", "line (3|11)$", "--tail", "1"}, folder.path()).out ==
              "[0:0] 0 line 11\n[0:10] 10 line 11\n[0:11] 11 line 11\n");
-  BOOST_TEST(run_fabric({"logs", "lines", "--node", "1"}, folder.path()).out == "");
+  BOOST_TEST(contains(run_fabric({"logs", "lines", "--node", "0"}, folder.path()).out, "[0:11] 11 line 11\n"));
   const std::string line = "cd " + folder.path().string() +
                            " && " FABRIC_BINARY_DIR "/bin/fabric logs lines -f --rank 3 --tail 1 >followed & cd " + folder.path().string() +
                            " && sleep 0.3 && touch go; wait";
@@ -125,9 +218,34 @@ BOOST_AUTO_TEST_CASE(logs_are_filtered_and_followed) {
     words.insert(words.end(), wrong.begin(), wrong.end());
     BOOST_TEST(run_fabric(words, folder.path()).exit_code == 3);
   }
+  for (const auto& [option, says] : {std::pair{"--rank=12", "no rank 12 here"},
+                                     {"--rank=0,5-20", "the ranks are 0 to 11"},
+                                     {"--node=1", "no node 1 here"},
+                                     {"--node=0-2", "there is node 0 alone"}}) {
+    const ProgramRun refused = run_fabric({"logs", "lines", option}, folder.path());
+    BOOST_TEST(refused.exit_code == 3, option);
+    BOOST_TEST(contains(refused.err, says), refused.err);
+    BOOST_TEST(refused.out == "");
+  }
+  // All of it is there without the plan.
+  folder.write("runs/lines/latest/plan.json", "");
+  BOOST_TEST(contains(run_fabric({"logs", "lines"}, folder.path()).out, "[0:11] 11 line 11\n"));
+  BOOST_TEST(run_fabric({"logs", "lines", "--rank", "0"}, folder.path()).exit_code == 3);
   const ProgramRun none = run_fabric({"logs", "line"}, folder.path());
   BOOST_TEST(none.exit_code == 3);
   BOOST_TEST(contains(none.err, "did you mean `lines`?"), none.err);
+}
+
+BOOST_AUTO_TEST_CASE(a_core_dump_is_told_of) {
+  const Folder folder;
+  folder.write("job.yaml", job_that("dumps", "ulimit -c unlimited || exit 96; kill -ABRT $$", 1));
+  const ProgramRun run = run_fabric({"apply", "job.yaml"}, folder.path());
+  if (run.exit_code == 96) {
+    BOOST_TEST_MESSAGE("skipped: no core dumps are allowed here");
+    return;
+  }
+  BOOST_TEST(contains(run.err, "rank 0 was killed by signal 6 (ABRT), core "), run.err);
+  BOOST_TEST(contains(run_fabric({"status", "dumps"}, folder.path()).out, "killed by ABRT, core dumped"));
 }
 
 BOOST_AUTO_TEST_CASE(old_runs_are_removed_and_latest_is_mended) {
@@ -157,6 +275,27 @@ BOOST_AUTO_TEST_CASE(old_runs_are_removed_and_latest_is_mended) {
   BOOST_TEST(fs::exists(folder.path() / "runs/plans/resnet/plan.json"));
   BOOST_TEST(run_fabric({"clean"}, folder.path()).exit_code == 3);
   BOOST_TEST(run_fabric({"clean", "--older-than", "soon"}, folder.path()).exit_code == 3);
+}
+
+// More than the shell allows to be open: what is allowed at all is taken, and beyond that nothing is left out in silence.
+BOOST_AUTO_TEST_CASE(logs_of_many_ranks_are_all_read_or_refused) {
+  const Folder folder;
+  folder.write("job.yaml", job_that("many", "echo from $RANK", 40));
+  BOOST_TEST(run_fabric({"apply", "job.yaml"}, folder.path()).exit_code == 0);
+  const auto logs = [&](const std::string& limit, const std::string& options) {
+    ProcessStart start;
+    start.argv = {"bash", "-c", limit + "; exec " FABRIC_BINARY_DIR "/bin/fabric logs many " + options};
+    start.env = {"PATH=/usr/bin:/bin"};
+    start.cwd = folder.path();
+    return run_program(std::move(start), "", 1 << 20, std::chrono::seconds(20));
+  };
+  const ProgramResult raised = logs("ulimit -Sn 20", "");
+  BOOST_TEST(raised.status.good(), raised.errors);
+  BOOST_TEST(std::count(raised.output.begin(), raised.output.end(), '\n') == 40);
+  const ProgramResult refused = logs("ulimit -n 20", "");
+  BOOST_TEST(!refused.status.good());
+  BOOST_TEST(contains(refused.errors, "more log files than may be open here at once, which is 20: look at some ranks"), refused.errors);
+  BOOST_TEST(logs("ulimit -n 20", "--rank 0-5").status.good());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -42,6 +42,38 @@ BOOST_AUTO_TEST_CASE(a_script_gets_its_words_and_variables) {
       BOOST_TEST(!contains(read_text(entry.path()), "s3 cret"), entry.path().string() << " holds a secret");
 }
 
+// What the user set stays as it is, but for what tells a process who it is; and what the job sets wins.
+BOOST_AUTO_TEST_CASE(variables_of_the_user_are_left_alone) {
+  const Folder folder;
+  folder.write("train.py",
+               "import os, sys\n"
+               "print([os.environ.get(n) for n in ('PYTHONPATH', 'WANDB_API_KEY', 'NCCL_IB_HCA', 'EMPTY', 'PATH', 'LD_LIBRARY_PATH')], "
+               "sys.path.count('/one') + sys.path.count('/two words'))\n");
+  const Words variables = {"PYTHONPATH=/one:/two words", "WANDB_API_KEY=k=1", "NCCL_IB_HCA=mlx5_0,mlx5_1",
+                           "EMPTY=", "LD_LIBRARY_PATH=/lib"};
+  ProgramRun run = run_fabric({"run", "--nproc-per-node", "2", "train.py"}, folder.path(), variables);
+  BOOST_TEST(run.exit_code == 0, run.err);
+  for (const std::string rank : {"0", "1"})
+    BOOST_TEST(contains(run.out, "[0:" + rank + "] ['/one:/two words', 'k=1', 'mlx5_0,mlx5_1', '', '/usr/bin:/bin', '/lib'] 2\n"), run.out);
+  run = run_fabric({"run", "--env", "PYTHONPATH=/mine", "train.py"}, folder.path(), variables);
+  BOOST_TEST(contains(run.out, "['/mine', 'k=1', 'mlx5_0,mlx5_1', '', '/usr/bin:/bin', '/lib'] 0\n"), run.out);
+}
+
+// Of a shell whose variable is empty: no world of one on localhost comes of it.
+BOOST_AUTO_TEST_CASE(an_empty_address_or_count_is_refused) {
+  const Folder folder;
+  folder.write("train.py", "print('trained')\n");
+  for (const auto& [option, says] : {std::pair{"--master-addr", "main_address is empty"},
+                                     {"--nproc-per-node", "devices: `` is not"},
+                                     {"--nnodes", "is not a whole number"},
+                                     {"--master-port", "is not a"}}) {
+    const ProgramRun run = run_fabric({"run", option, "", "train.py"}, folder.path());
+    BOOST_TEST(run.exit_code == 125);
+    BOOST_TEST(contains(run.err, says), run.err);
+    BOOST_TEST(!fs::exists(folder.path() / "runs"));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(the_exception_of_the_culprit_is_named) {
   const Folder folder;
   folder.write("train.py",
@@ -114,13 +146,29 @@ BOOST_AUTO_TEST_CASE(a_command_line_of_another_launcher_runs) {
   run = run_fabric({"run", "--precision", "17", "train.py"}, folder.path());
   BOOST_TEST(run.exit_code == 125);
   BOOST_TEST(contains(run.err, "the command line as a job:"), run.err);
+  // The same is said where nothing would run, and no bad job is printed.
+  const std::string says = run.err;
+  for (const Words& words : {Words{"--print-job"}, {"--print-job", "--format", "json"}, {"--plan"}}) {
+    Words line = {"run", "--precision", "17"};
+    line.insert(line.end(), words.begin(), words.end());
+    line.push_back("train.py");
+    run = run_fabric(line, folder.path());
+    BOOST_TEST(run.exit_code == 4);
+    BOOST_TEST(run.err == says);
+    BOOST_TEST(run.out == "");
+  }
+  BOOST_TEST(run_fabric({"run", "--print-job", "--no-such-option", "train.py"}, folder.path()).exit_code == 125);
+  BOOST_TEST(run_fabric({"run", "--plan", "none.py"}, folder.path()).exit_code == 5);
+  // What it takes of a machine is no part of a job.
+  run = run_fabric({"run", "--print-job", "none.py"}, folder.path());
+  BOOST_TEST(run.exit_code == 0, run.err);
   run = run_fabric({"run", "none.py"}, folder.path());
   BOOST_TEST(run.exit_code == 125);
   BOOST_TEST(contains(run.err, "none.py: No such file"), run.err);
   BOOST_TEST(run_fabric({"run", "--help"}, folder.path()).exit_code == 0);
 }
 
-// A run that trained nothing together ends well, and says so.
+// A run that trained nothing together ends well, and says so. Those that meet stay together for longer than the agent looks away (250 ms).
 BOOST_AUTO_TEST_CASE(ranks_that_never_meet_are_told_of) {
   const Folder folder;
   folder.write("alone.py", "print('trained')\n");
@@ -130,7 +178,7 @@ BOOST_AUTO_TEST_CASE(ranks_that_never_meet_are_told_of) {
                "if os.environ['RANK'] == '0':\n"
                "    server = socket.socket()\n"
                "    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n"
-               "    server.bind(at); server.listen(); server.accept()\n"
+               "    server.bind(at); server.listen(); peer = server.accept(); time.sleep(0.6)\n"
                "else:\n"
                "    for i in range(500):\n"
                "        try: socket.create_connection(at); break\n"
@@ -180,15 +228,109 @@ BOOST_AUTO_TEST_CASE(a_plan_whose_script_has_changed_is_refused) {
   BOOST_TEST(contains(run.err, "train.py has changed"), run.err);
 }
 
+// A line of a shell in that folder, with $fabric: its exit code, and what it said.
+std::pair<int, std::string> in_bash(const Folder& folder, const std::string& line) {
+  folder.write("line.sh", "cd " + folder.path().string() + "\nfabric=" FABRIC_BINARY_DIR "/bin/fabric\n" + line + "\n");
+  const int status =
+      std::system(("bash " + (folder.path() / "line.sh").string() + " >" + (folder.path() / "said").string() + " 2>&1").c_str());
+  return {WEXITSTATUS(status), folder.read("said")};
+}
+
+BOOST_AUTO_TEST_CASE(limits_of_the_shell_are_told_before_a_start) {
+  const Folder folder;
+  folder.write("job.yaml", "fabric: 1\nname: many\naccelerator: cpu\ndevices: 64\nprogram: [sh, -c, \"ulimit -Sn\"]\n");
+  // The agent takes more than the ranks have.
+  const auto [raised, text] = in_bash(folder, "ulimit -Sn 100; $fabric apply job.yaml");
+  BOOST_TEST(raised == 0, text);
+  BOOST_TEST(contains(text, "warning[FAB5031]: open-files: 100, may be raised to "), text);
+  BOOST_TEST(contains(text, "[0:63] 100\n"), text);
+  const auto [refused, why] = in_bash(folder, "ulimit -n 100; $fabric apply job.yaml");
+  BOOST_TEST(refused == 125);
+  BOOST_TEST(contains(why, "error: fabric may open 100 files here, and for 64 ranks it needs 160: raise the hard limit"), why);
+  BOOST_TEST(!contains(why, "[0:0]"), why);
+}
+
+// The stand-in for the driver plays a machine with GPUs; its ranks are shells.
+BOOST_AUTO_TEST_CASE(a_rank_may_see_its_own_gpu_alone) {
+  const Folder folder;
+  folder.write("job.yaml",
+               "fabric: 1\nname: own\ndevices: 2\nvisible_devices: rank\n"
+               "program: [sh, -c, \"echo $LOCAL_RANK sees $CUDA_VISIBLE_DEVICES\"]\n");
+  const auto run = [&folder](const std::string& variant) {
+    const std::string library = std::string(FABRIC_BINARY_DIR) + "/tests/" + variant;
+    return run_fabric({"apply", "job.yaml"}, folder.path(), {"LD_LIBRARY_PATH=" + library, "FABRIC_STAND_IN_NVML=gpus=4"});
+  };
+  const ProgramRun known = run("stand_in_nvml");
+  BOOST_TEST(known.exit_code == 0, known.err);
+  BOOST_TEST(contains(known.out, "[0:0] 0 sees 0\n"), known.out);
+  BOOST_TEST(contains(known.out, "[0:1] 0 sees 1\n"), known.out);
+  // A driver that does not tell who uses them.
+  const ProgramRun unknown = run("stand_in_nvml_without_extras");
+  BOOST_TEST(unknown.exit_code == 0, unknown.err);
+  BOOST_TEST(contains(unknown.err, "warning[FAB5012]"), unknown.err);
+  BOOST_TEST(contains(unknown.out, "[0:1] 0 sees 1\n"), unknown.out);
+}
+
+BOOST_AUTO_TEST_CASE(a_pattern_of_checkpoints_counts_from_the_job_whatever_its_folder_is_called) {
+  const Folder folder;
+  folder.write("a[b]*/job.yaml",
+               "fabric: 1\nname: saves\naccelerator: cpu\ndevices: 1\nprogram: [sh, -c, \"echo from $FABRIC_RESUME_FROM; touch step-1.pt; "
+               "exit $((FABRIC_ATTEMPT < 1))\"]\ncheckpoint: {path: step-*.pt}\n");
+  BOOST_TEST(run_fabric({"apply", "a[b]*/job.yaml"}, folder.path()).exit_code == 1);
+  const ProgramRun resumed = run_fabric({"resume", "runs/saves/latest"}, folder.path());
+  BOOST_TEST(resumed.exit_code == 0, resumed.err);
+  BOOST_TEST(contains(resumed.out, "[0:0] from " + folder.path().string() + "/a[b]*/step-1.pt\n"), resumed.out);
+}
+
+BOOST_AUTO_TEST_CASE(a_plan_whose_inherited_variables_have_changed_says_which) {
+  const Folder folder;
+  folder.write("job.yaml",
+               "fabric: 1\nname: named\naccelerator: cpu\ndevices: 1\nprogram: {command: [hostname], inherit: [PATH, \"NCCL_*\"]}\n");
+  BOOST_TEST(run_fabric({"plan", "job.yaml", "-o", "p.json"}, folder.path(), {"NCCL_DEBUG=INFO", "NCCL_A=1"}).exit_code == 0);
+  BOOST_TEST(run_fabric({"apply", "p.json"}, folder.path(), {"NCCL_DEBUG=INFO", "NCCL_A=1", "OTHER=2"}).exit_code == 0);
+  const ProgramRun gone = run_fabric({"apply", "p.json"}, folder.path(), {"NCCL_DEBUG=INFO", "NCCL_B=1"});
+  BOOST_TEST(gone.exit_code == 125);
+  BOOST_TEST(contains(gone.err, "inherited variables have changed: NCCL_A is gone, NCCL_B is new"), gone.err);
+  const ProgramRun other = run_fabric({"apply", "p.json"}, folder.path(), {"NCCL_DEBUG=WARN", "NCCL_A=1"});
+  BOOST_TEST(contains(other.err, "inherited variables have changed: the value of one of NCCL_A, NCCL_DEBUG, PATH"), other.err);
+  BOOST_TEST(!contains(other.err, "sha256"), other.err);
+}
+
+BOOST_AUTO_TEST_CASE(the_example_of_a_script_fails_starts_again_and_ends) {
+  const Folder folder;
+  for (const char* name : {"pi.py", "script.yaml"}) folder.write(name, read_text(std::string(FABRIC_SOURCE_DIR "/configs/") + name));
+  const ProgramRun run = run_fabric({"apply", "script.yaml", "--profile", "failing"}, folder.path());
+  BOOST_TEST(run.exit_code == 0, run.out << run.err);
+  BOOST_TEST(contains(run.out, "restarting: rank "), run.out);
+  BOOST_TEST(contains(run.out, "] starts at step 100\n"), run.out);
+  BOOST_TEST(contains(run.out, "[0:0] pi is 3.14159"), run.out);
+}
+
+// The copy is what runs; data beside the code is found from there, and a resumed run keeps its copy.
+BOOST_AUTO_TEST_CASE(a_snapshot_is_what_runs) {
+  const Folder folder;
+  folder.write("data.txt", "beside");
+  folder.write("pkg/__init__.py", "");
+  folder.write("pkg/__main__.py", "import os; print('module', __file__, os.getcwd())\n");
+  folder.write("train.py", "import os; print(__file__, os.getcwd(), open(os.path.dirname(__file__) + '/data.txt').read())\n");
+  const std::string head = "fabric: 1\nname: copy\naccelerator: cpu\ndevices: 1\ncode: {take: snapshot, exclude: [data.txt]}\n";
+  folder.write("job.yaml", head + "program: [train.py]\n");
+  const ProgramRun script = run_fabric({"apply", "job.yaml"}, folder.path());
+  const std::string run = fs::canonical(folder.path() / "runs/copy/latest").string();
+  BOOST_TEST(contains(script.out, "] " + run + "/code/train.py " + folder.path().string() + " beside\n"), script.out << script.err);
+  BOOST_TEST(fs::is_symlink(run + "/code/data.txt"));
+  BOOST_TEST(contains(read_text(run + "/code.json"), "\"files\": "));
+
+  folder.write("job.yaml", head + "program: {module: pkg}\n");
+  const ProgramRun module = run_fabric({"apply", "job.yaml"}, folder.path());
+  const std::string other = fs::canonical(folder.path() / "runs/copy/latest").string();
+  BOOST_TEST(contains(module.out, "] module " + other + "/code/pkg/__main__.py " + other + "/code\n"), module.out << module.err);
+}
+
 BOOST_AUTO_TEST_CASE(a_job_may_come_from_a_pipe) {
   const Folder folder;
   folder.write("job.yaml", "fabric: 1\nname: piped\naccelerator: cpu\ndevices: 2\nprogram: [sh, -c, \"echo hello from $RANK\"]\n");
-  const auto shell = [&folder](const std::string& line) {
-    folder.write("line.sh", "cd " + folder.path().string() + "\nfabric=" FABRIC_BINARY_DIR "/bin/fabric\n" + line + "\n");
-    const int status =
-        std::system(("bash " + (folder.path() / "line.sh").string() + " >" + (folder.path() / "said").string() + " 2>&1").c_str());
-    return std::pair(WEXITSTATUS(status), folder.read("said"));
-  };
+  const auto shell = [&folder](const std::string& line) { return in_bash(folder, line); };
   const auto [applied, text] = shell("cat job.yaml | $fabric apply -");
   BOOST_TEST(applied == 0, text);
   BOOST_TEST(contains(text, "hello from 1"), text);
@@ -199,6 +341,20 @@ BOOST_AUTO_TEST_CASE(a_job_may_come_from_a_pipe) {
   BOOST_TEST(refused == 4);
   BOOST_TEST(contains(why, "standard input:1:1"), why);
   BOOST_TEST(shell("$fabric plan - <&-").first == 3);
+}
+
+// What a plan and the words to an agent cannot hold is refused and not changed on the way.
+BOOST_AUTO_TEST_CASE(paths_that_are_not_utf8_are_refused) {
+  const Folder folder;
+  std::filesystem::create_directory(folder.path() / "lat\xefn");
+  for (const char* name : {"job.yaml", "lat\xefn/job.yaml"}) folder.write(name, "fabric: 1\naccelerator: cpu\nprogram: [\"true\"]\n");
+  ProgramRun run = run_fabric({"apply", "job.yaml", "--runs", "lat\xefn"}, folder.path());
+  BOOST_TEST(run.exit_code == 125);
+  BOOST_TEST(run.err.find("lat\\xefn`: the name is not UTF-8") != std::string::npos, run.err);
+  run = run_fabric({"apply", "lat\xefn/job.yaml"}, folder.path());
+  BOOST_TEST(run.exit_code == 125);
+  BOOST_TEST(run.err.find("error[FAB0009]") != std::string::npos, run.err);
+  BOOST_TEST(run.err.find("help: rename") != std::string::npos, run.err);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -2,6 +2,11 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cstdlib>
 #include <map>
 
 namespace fabric {
@@ -127,6 +132,31 @@ BOOST_AUTO_TEST_CASE(width_and_letters) {
   BOOST_TEST(terminal_with(true, {{"LANG", "en_GB.UTF-8"}}).unicode);
   BOOST_TEST(!terminal_with(true, {{"LC_ALL", "C"}, {"LANG", "en_GB.UTF-8"}}).unicode);
   BOOST_TEST(!terminal_with(true, {}).unicode);
+}
+
+// Of what is no terminal nobody changes the width; a pseudo-terminal is asked for it.
+BOOST_AUTO_TEST_CASE(the_width_may_change) {
+  Terminal file = terminal_with(false, {}, 0);
+  file.interactive = true;
+  file.fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  file.width = 70;
+  BOOST_TEST(file.present_width() == 70u);
+  close(file.fd);
+  Terminal screen;
+  screen.interactive = true;
+  screen.width = 70;
+  screen.fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+  BOOST_TEST_REQUIRE(screen.fd >= 0);
+  const char* columns = std::getenv("COLUMNS");
+  const std::string kept = columns ? columns : "";
+  unsetenv("COLUMNS");
+  for (const auto& [told, width] : {std::pair<unsigned short, std::size_t>{132, 132}, {7, 40}, {0, 70}}) {
+    const winsize size{24, told, 0, 0};
+    BOOST_TEST(ioctl(screen.fd, TIOCSWINSZ, &size) == 0);
+    BOOST_TEST(screen.present_width() == width);
+  }
+  if (columns) setenv("COLUMNS", kept.c_str(), 1);
+  close(screen.fd);
 }
 
 BOOST_AUTO_TEST_CASE(paint_leaves_no_trace_without_colour) {

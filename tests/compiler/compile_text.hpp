@@ -3,6 +3,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "compiler/compile.hpp"
 #include "schema/json.hpp"
@@ -20,6 +21,12 @@ struct Files {
       return {it->second, ""};
     };
     o.real_path = [texts = texts](const std::string& path) { return texts.contains(path) ? path : std::string(); };
+    o.list_folder = [texts = texts](const std::string& path) {
+      std::vector<std::string> names;
+      for (const auto& [file, text] : texts)
+        if (file.starts_with(path + '/')) names.push_back(file.substr(path.size() + 1));
+      return names;
+    };
     o.evaluate_jsonnet = [](const JsonnetProgram&) { return JsonnetResult{.refusal = "not in this test"}; };
     o.working_directory = "/here";
     o.worker = "/opt/fabric/bin/fabric-worker";

@@ -126,6 +126,29 @@ BOOST_AUTO_TEST_CASE(inputs_are_exactly_what_was_read) {
   BOOST_CHECK_GE(compared, 10000);
 }
 
+// A scheduler tells how many GPUs there are and what they are called.
+BOOST_AUTO_TEST_CASE(a_gpu_that_is_not_known_is_taken_for_nothing_better) {
+  Hardware hardware = test::machine(16, 4);
+  Gpu& gpu = hardware.groups[0].host.gpus[2];
+  gpu.name = "big";
+  gpu.memory_bytes = gpu.compute_major = gpu.compute_minor = std::nullopt;
+  Diagnostics diagnostics;
+  const auto resolution = resolve_auto(job_from(jobs[0]), hardware, diagnostics);
+  BOOST_REQUIRE(resolution);
+  BOOST_CHECK(resolution->job.accelerator == Accelerator::cuda);
+  BOOST_CHECK_EQUAL(resolution->job.devices.count, 4);
+  BOOST_CHECK(resolution->job.precision == Precision::fp32_true);
+  const Decision* decision = decision_for(*resolution, "precision");
+  BOOST_REQUIRE(decision);
+  BOOST_CHECK_EQUAL(decision->rule, "gpu-is-not-known");
+  BOOST_CHECK(decision->because.find("`big`") != std::string::npos);
+  // Whoever knows better writes it, and is believed.
+  JobSpec job = job_from(jobs[0]);
+  job.precision = Precision::bf16_mixed;
+  BOOST_CHECK(resolve_auto(job, hardware, diagnostics));
+  BOOST_CHECK(diagnostics.all().empty());
+}
+
 BOOST_AUTO_TEST_CASE(job_facts_are_inputs_too) {
   const Hardware hardware = test::machine(16, 4);
   Diagnostics diagnostics;

@@ -45,6 +45,31 @@ BOOST_AUTO_TEST_CASE(a_comment_changes_the_input_hash_and_so_the_plan) {
   BOOST_CHECK_NE(plan_id(*compile_yaml(test::train_job).plan), plan_id(*compile_yaml(test::train_job + "# note\n").plan));
 }
 
+// docs/decisions/0003-inherited-variables.md
+BOOST_AUTO_TEST_CASE(inherited_variables_enter_where_patterns_name_them) {
+  const auto plan_with = [](const std::string& inherit, std::vector<std::string> environment) {
+    test::Files files;
+    files.texts["/job.yaml"] = "fabric: 1\naccelerator: cpu\nprogram: {command: [train], inherit: " + inherit + "}\n";
+    Outside outside = files.outside();
+    outside.variables = [environment] { return environment; };
+    return *compile({.job = "/job.yaml"}, outside, [](const JobSpec&, Diagnostics&) { return machine(2); }).plan;
+  };
+  const std::vector<std::string> shell = {"HOME=/h", "NCCL_DEBUG=INFO", "PATH=/bin", "RANK=7", "NCCL_A=b=c", "oddity"};
+  const Plan named = plan_with("[\"NCCL_*\", PATH, RANK]", shell);
+  BOOST_REQUIRE(named.groups[0].rank.inherited);
+  BOOST_TEST(named.groups[0].rank.inherited->names == (std::vector<std::string>{"NCCL_A", "NCCL_DEBUG", "PATH"}),
+             boost::test_tools::per_element());
+  // printf 'NCCL_A=b=c\0NCCL_DEBUG=INFO\0PATH=/bin\0' | sha256sum
+  BOOST_TEST(named.groups[0].rank.inherited->sha256 == "c49e380de0dc97347691b6b945a46402e0a3804066320dd9cc56f2e1b2f1ca2e");
+  std::vector<std::string> other = shell;
+  other[0] = "HOME=/elsewhere";
+  BOOST_TEST(plan_id(plan_with("[\"NCCL_*\", PATH, RANK]", other)) == plan_id(named));
+  BOOST_TEST(plan_id(plan_with("all", other)) == plan_id(plan_with("all", shell)));
+  other[1] = "NCCL_DEBUG=WARN";
+  BOOST_TEST(plan_id(plan_with("[\"NCCL_*\", PATH, RANK]", other)) != plan_id(named));
+  BOOST_TEST(plan_with("none", shell).groups[0].rank.inherited->names.empty());
+}
+
 BOOST_AUTO_TEST_CASE(a_plan_for_many_ranks_stays_small) {
   const Compilation c = compile_yaml("fabric: 1\naccelerator: cpu\ndevices: 8\nnum_nodes: 10000\nprogram: [train]\n");
   BOOST_REQUIRE_EQUAL(codes(c), "");

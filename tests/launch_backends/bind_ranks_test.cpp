@@ -31,7 +31,20 @@ RankPlace place() {
   p.error_file = "/run/nodes/2/rank-5.error.json";
   p.stop_file = "/run/nodes/2/stop";
   p.store_fd = 3;
+  p.network_interface = "ib0";
   return p;
+}
+
+BOOST_AUTO_TEST_CASE(a_rank_has_the_cpus_of_its_place) {
+  NodeGroup group;
+  BOOST_TEST(cpus_of(group, 0, {}).empty());
+  group.cpus = {{0, "0-1"}, {1, "2,4"}};
+  BOOST_TEST(cpus_of(group, 1, {7, 7}) == (std::vector<std::int64_t>{2, 4}), boost::test_tools::per_element());
+  BOOST_CHECK_THROW(cpus_of(group, 2, {}), std::runtime_error);
+  group.accelerator = Accelerator::cuda;
+  BOOST_TEST(cpus_of(group, 1, {1, 0}) == (std::vector<std::int64_t>{0, 1}), boost::test_tools::per_element());
+  BOOST_CHECK_THROW(cpus_of(group, 1, {0}), std::runtime_error);
+  BOOST_CHECK_THROW(cpus_of(group, 0, {5}), std::runtime_error);
 }
 
 struct Row {
@@ -44,6 +57,7 @@ const Row rows[] = {
     {Binding::main_address, "10.0.0.1"},
     {Binding::main_port, "4711"},
     {Binding::device_ids, "2,0"},
+    {Binding::own_device, "0"},
     {Binding::node_name, "n7"},
     {Binding::rank, "5"},
     {Binding::local_rank, "1"},
@@ -57,6 +71,7 @@ const Row rows[] = {
     {Binding::error_file, "/run/nodes/2/rank-5.error.json"},
     {Binding::stop_file, "/run/nodes/2/stop"},
     {Binding::store_fd, "3"},
+    {Binding::network_interface, "ib0"},
 };
 
 BOOST_DATA_TEST_CASE(each_placeholder_has_its_value, rows, row) {
@@ -92,6 +107,37 @@ BOOST_AUTO_TEST_CASE(inherited_variables_pass_except_those_of_other_launchers) {
   const std::vector<std::string> argv = {"echo", "5", "$HOME; rm -rf \"x\""};
   BOOST_TEST(bound.argv == argv, boost::test_tools::per_element());
   BOOST_TEST(bound.cwd == "/data");
+}
+
+BOOST_AUTO_TEST_CASE(a_default_gives_way_to_whatever_else_sets_it) {
+  RankTemplate rank = echo();
+  rank.env.clear();
+  rank.env["OWN"] = Text("job");
+  for (const char* name : {"FREE", "INHERITED", "FILED", "OWN", "SCRUBBED"}) rank.defaults[name] = Binding::network_interface;
+  rank.scrub = {"SCRUBBED"};
+  const std::vector<std::string> inherited = {"INHERITED=site", "SCRUBBED=stale"};
+  const std::vector<std::string> expected = {"FILED=file", "FREE=ib0", "INHERITED=site", "OWN=job", "SCRUBBED=ib0"};
+  BOOST_TEST(bind_rank(rank, place(), inherited, {{"FILED", "file", 0, 0}}).env == expected, boost::test_tools::per_element());
+  RankPlace nowhere = place();
+  nowhere.network_interface.reset();
+  const std::vector<std::string> without = {"FILED=file", "INHERITED=site", "OWN=job"};
+  BOOST_TEST(bind_rank(rank, nowhere, inherited, {{"FILED", "file", 0, 0}}).env == without, boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(a_rank_is_not_told_where_a_shell_stands) {
+  RankTemplate rank = echo();
+  rank.env.clear();
+  const auto check = [&](const std::vector<std::string>& expected) {
+    BOOST_TEST(bind_rank(rank, place(), {"OLDPWD=/old", "PWD=/home", "_=/bin/fabric"}).env == expected, boost::test_tools::per_element());
+  };
+  check({"PWD=/data"});
+  rank.env["PWD"] = Text("/asked");
+  check({"PWD=/asked"});
+  rank.env.clear();
+  rank.cwd = Text(Binding::resume_path);
+  RankPlace first = place();
+  first.resume_path.reset();
+  BOOST_TEST(bind_rank(rank, first, {"PWD=/home"}).env == std::vector<std::string>{"PWD=/home"}, boost::test_tools::per_element());
 }
 
 BOOST_AUTO_TEST_CASE(what_has_no_value_is_not_set_and_not_inherited) {

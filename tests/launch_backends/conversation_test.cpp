@@ -20,6 +20,7 @@
 #include <regex>
 #include <sstream>
 
+#include "launch_backends/messages.hpp"
 #include "launch_backends/process.hpp"
 #include "launch_backends/protocol.hpp"
 #include "schema/json.hpp"
@@ -55,10 +56,11 @@ std::string without_names(std::string text, const std::string& folder) {
 // The agent, spoken to through pipes.
 class Agent {
  public:
-  Agent() {
+  explicit Agent(int node = 0) {
     DescriptorPair to = make_pipe(), from = make_pipe();
     ProcessStart start;
-    start.argv = {FABRIC_BINARY_DIR "/tests/agent_under_test", "agent", "--node", "0", "--generation", "1", "--nonce", nonce};
+    start.argv = {
+        FABRIC_BINARY_DIR "/tests/agent_under_test", "agent", "--node", std::to_string(node), "--generation", "1", "--nonce", nonce};
     start.env = {"PATH=/usr/bin:/bin", "SLURM_PROCID=7"};
     start.descriptors = {{to.first.get(), STDIN_FILENO}, {from.second.get(), STDOUT_FILENO}, {STDERR_FILENO, STDERR_FILENO}};
     pid_ = start_process(start);
@@ -146,6 +148,50 @@ BOOST_DATA_TEST_CASE(an_agent_answers, conversations(), name) {
   if (accept) std::ofstream(file) << actual;
   BOOST_TEST(actual.find("\n= ") != std::string::npos, "it does not go on to the end of the agent");
   if (!accept) BOOST_TEST(actual == expected, "--- expected\n" << expected << "--- the agent\n" << actual);
+  std::error_code ignored;
+  fs::remove_all(folder, ignored);
+}
+
+// Four ranks on each of two nodes, as the agent of the second numbers them.
+BOOST_AUTO_TEST_CASE(ranks_of_the_second_node) {
+  const std::string folder = temporary_folder();
+  const std::string variables[] = {"RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"};
+  std::string actions;
+  messages::Prepare order;
+  order.group.rank.env["FABRIC_EVENTS"] = Binding::events_file;
+  order.group.rank.env["WORLD_SIZE"] = Text("8");
+  for (const auto& [name, binding] : {std::pair{"RANK", Binding::rank},
+                                      {"LOCAL_RANK", Binding::local_rank},
+                                      {"NODE_RANK", Binding::node_rank},
+                                      {"MASTER_ADDR", Binding::main_address},
+                                      {"MASTER_PORT", Binding::main_port}})
+    order.group.rank.env[name] = binding;
+  for (const std::string& name : variables) actions += (actions.empty() ? "env:" : ",env:") + name;
+  order.group.rank.argv = {Text(FABRIC_BINARY_DIR "/tests/rank_program"), Text(actions)};
+  order.group.rank.cwd = Text("/");
+  order.group.nodes = 2;
+  order.group.ranks_per_node = 4;
+  order.main_address = "10.0.0.1";
+  order.run_id = "job/1";
+  order.run_directory = folder;
+  order.stop_signal = "TERM";
+  signal(SIGPIPE, SIG_IGN);
+  {
+    Agent agent(1);
+    FrameWriter controller("controller", 1);
+    for (const Value& message :
+         {messages::message_of(messages::Greet{nonce}), messages::message_of(order), messages::message_of(messages::Start{4711})})
+      for (std::string& frame : controller.frames(message)) agent.write(frame.substr(0, frame.size() - 1));
+    while (agent.read(std::chrono::seconds(10)))
+      ;
+    BOOST_TEST(agent.end() == 0);
+  }
+  for (int local = 0; local < 4; ++local) {
+    const std::string values[] = {std::to_string(4 + local), std::to_string(local), "1", "8", "10.0.0.1", "4711"};
+    std::string expected;
+    for (std::size_t i = 0; i < std::size(values); ++i) expected += variables[i] + '=' + values[i] + '\n';
+    BOOST_TEST(read_file(folder + "/nodes/1/rank-" + values[0] + ".log") == expected);
+  }
   std::error_code ignored;
   fs::remove_all(folder, ignored);
 }

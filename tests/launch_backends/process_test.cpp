@@ -4,6 +4,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -53,6 +54,26 @@ BOOST_DATA_TEST_CASE(ends_are_told, ends, end) {
   BOOST_TEST((result.status == end.status));
   BOOST_TEST(result.status.str() == end.words);
   BOOST_TEST(result.status.shell_code() == end.status.number + (end.status.by_signal ? 128 : 0));
+}
+
+BOOST_AUTO_TEST_CASE(a_process_is_tied_to_its_cpus) {
+  cpu_set_t mine;
+  BOOST_REQUIRE(sched_getaffinity(0, sizeof mine, &mine) == 0);
+  std::vector<std::int64_t> cpus;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+    if (CPU_ISSET(static_cast<std::size_t>(cpu), &mine)) cpus.push_back(cpu);
+  const std::string ask = "sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status";
+  for (const std::int64_t cpu : cpus) {
+    ProcessStart start = shell(ask);
+    start.cpus = {cpu};
+    BOOST_TEST(run_program(start, "", 1 << 20, 10s).output == std::to_string(cpu) + '\n');
+  }
+  // Not of this machine: the error names them.
+  ProcessStart start = shell("true");
+  start.cpus = {8000, 8001};
+  BOOST_CHECK_EXCEPTION(run_program(start, "", 1 << 20, 10s), std::system_error, [](const std::system_error& error) {
+    return std::string(error.what()).starts_with("cannot start /bin/sh on CPUs 8000-8001: ");
+  });
 }
 
 BOOST_AUTO_TEST_CASE(input_and_output_pass_whole) {
@@ -153,6 +174,12 @@ BOOST_AUTO_TEST_CASE(limits_hold) {
   ProcessStart start = shell("ulimit -n; ulimit -t");
   start.limits = {{RLIMIT_NOFILE, 20}, {RLIMIT_CPU, 7}};
   BOOST_TEST(run_program(start, "", 1000, 5s).output == "20\n7\n");
+  // As the kernel counts, descriptors of the parent may be beyond the limit of the child.
+  const FileDescriptor high(fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 200));
+  ProcessStart many = shell("ulimit -n");
+  many.descriptors = {{high.get(), 5}};
+  many.limits = {{RLIMIT_NOFILE, 20}};
+  BOOST_TEST(wait_for(start_process(many)).good());
   ProcessStart busy = shell("while :; do :; done");
   busy.limits = {{RLIMIT_CPU, 1}};
   const ProgramResult result = run_program(busy, "", 1000, 20s);
@@ -253,6 +280,37 @@ BOOST_AUTO_TEST_CASE(descendants_are_found_wherever_they_went) {
     _exit(before == 3 && after == 0 && !has_children() ? 0 : static_cast<int>(10 + before));
   }
   BOOST_TEST(wait_for(parent).str() == "exited with code 0");
+}
+
+// As after sudo in a rank.
+BOOST_AUTO_TEST_CASE(a_descendant_of_another_user_is_named_and_not_waited_for) {
+  if (geteuid() != 0) {
+    BOOST_TEST_MESSAGE("only root can become another user");
+    return;
+  }
+  DescriptorPair pipe = make_pipe();
+  const pid_t child = fork_process();
+  if (child == 0) {
+    become_subreaper();
+    const pid_t other = fork();
+    if (other == 0)
+      for (;;) pause();
+    if (setresuid(65534, 65534, 65534) != 0) _exit(1);
+    const auto begin = Clock::now();
+    const std::vector<ProcessEntry> left = end_descendants(10s);
+    const bool named = left.size() == 1 && left.front().pid == other && described(left.front()).ends_with(" (another user's)");
+    const char answer = named && Clock::now() - begin < 2s ? 'y' : 'n';
+    [[maybe_unused]] const ssize_t n = write(pipe.second.get(), &answer, 1);
+    [[maybe_unused]] const ssize_t m = write(pipe.second.get(), &other, sizeof other);
+    _exit(0);
+  }
+  char answer = 0;
+  pid_t other = 0;
+  BOOST_TEST(read(pipe.first.get(), &answer, 1) == 1);
+  BOOST_TEST(read(pipe.first.get(), &other, sizeof other) == static_cast<ssize_t>(sizeof other));
+  BOOST_TEST(answer == 'y');
+  if (other > 0) kill(other, SIGKILL);
+  wait_for(child);
 }
 
 BOOST_AUTO_TEST_CASE(a_process_with_an_odd_name_is_understood) {

@@ -87,6 +87,15 @@ BOOST_AUTO_TEST_CASE(noise_before_the_first_frame_is_kept_apart) {
   BOOST_TEST(reader.noise().front() == "Welcome to the cluster");
 }
 
+// A shell's file may print without an end of line.
+BOOST_AUTO_TEST_CASE(half_a_line_of_noise_takes_no_frame_with_it) {
+  FrameWriter writer("agent-0", 0);
+  FrameReader reader("n", 0);
+  reader.feed("Loading {\"from\": ... " + joined(writer.frames(hello())));
+  BOOST_TEST(reader.next()->type() == "hello");
+  BOOST_TEST(reader.greeted());
+}
+
 BOOST_AUTO_TEST_CASE(of_much_noise_the_last_lines_are_kept) {
   FrameReader reader("n", 0);
   for (int i = 0; i < 1000; ++i) reader.feed("line " + std::to_string(i) + "\n");
@@ -208,6 +217,13 @@ const Bytes byte_rows[] = {
     {"cut \xE2\x82", "cut " MARK MARK},
     {std::string("nul\0nul", 7), std::string("nul\0nul", 7)},
 };
+
+BOOST_DATA_TEST_CASE(bytes_travel_as_text, byte_rows, row) {
+  BOOST_TEST(as_utf8(text_of_bytes(row.raw)) == text_of_bytes(row.raw));
+  BOOST_TEST(bytes_of_text(text_of_bytes(row.raw)) == row.raw);
+}
+
+BOOST_AUTO_TEST_CASE(text_beyond_bytes_stands_for_none) { BOOST_CHECK_THROW(bytes_of_text("\xE2\x82\xAC"), ProtocolError); }
 
 BOOST_DATA_TEST_CASE(bytes_become_utf8, byte_rows, row) {
   BOOST_TEST(as_utf8(row.raw) == row.clean);

@@ -2,9 +2,12 @@
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
 
+#include <sched.h>
 #include <signal.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <ostream>
 
 #include "launch_backends/restart_policy.hpp"
@@ -124,6 +127,77 @@ BOOST_AUTO_TEST_CASE(the_checkpoint_of_a_program_is_where_it_goes_on) {
   BOOST_TEST(finished.outcome->exit_code == 0);
   const std::vector<std::string> expected = {"0: FABRIC_RESUME_FROM=", "0: FABRIC_RESUME_FROM=/ckpt/0", "0: FABRIC_RESUME_FROM=/ckpt/1"};
   BOOST_TEST(finished.lines == expected, boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(a_silent_program_goes_on_from_the_newest_file_of_its_pattern) {
+  const std::string folder = temporary_folder();
+  // An old one, of another run.
+  std::ofstream(folder + "/step-900.pt") << "old";
+  const auto old = std::filesystem::file_time_type::clock::now() - std::chrono::hours(1);
+  std::filesystem::last_write_time(folder + "/step-900.pt", old);
+  RunUnderTest run({"env:FABRIC_RESUME_FROM,write:" + folder + "/step-,fail-before:2,exit:0"});
+  let_restart(run, 5);
+  run.plan.job.checkpoint.path = folder + "/step-*.pt";
+  const FinishedRun finished = run.run();
+  const std::vector<std::string> expected = {"0: FABRIC_RESUME_FROM=", "0: FABRIC_RESUME_FROM=" + folder + "/step-0.pt",
+                                             "0: FABRIC_RESUME_FROM=" + folder + "/step-1.pt"};
+  BOOST_TEST(finished.lines == expected, boost::test_tools::per_element());
+  // Files of earlier runs are none of this one.
+  usleep(20'000);
+  RunUnderTest other({"env:FABRIC_RESUME_FROM,fail-before:1,exit:0"});
+  let_restart(other, 1);
+  other.plan.job.checkpoint.path = folder + "/step-*.pt";
+  BOOST_TEST(other.run().lines == (std::vector<std::string>{"0: FABRIC_RESUME_FROM=", "0: FABRIC_RESUME_FROM="}),
+             boost::test_tools::per_element());
+  std::filesystem::remove_all(folder);
+}
+
+// The same name each time: what tells of progress is when it was written.
+BOOST_AUTO_TEST_CASE(a_file_that_is_written_anew_is_progress) {
+  const std::string folder = temporary_folder();
+  RunUnderTest run({"env:FABRIC_RESUME_FROM,rewrite:" + folder + "/last.pt,fail-before:5,exit:0"});
+  let_restart(run, 9);
+  run.plan.job.checkpoint.path = folder + "/*.pt";
+  const FinishedRun finished = run.run();
+  BOOST_TEST(finished.outcome->exit_code == 0, finished.outcome->message);
+  BOOST_TEST(finished.lines.size() == 6u);
+  BOOST_TEST(finished.lines.back() == "0: FABRIC_RESUME_FROM=" + folder + "/last.pt");
+  std::filesystem::remove_all(folder);
+}
+
+// A told path counts from the folder of the rank, and goes before the pattern.
+BOOST_AUTO_TEST_CASE(what_a_program_tells_goes_before_the_pattern) {
+  const std::string folder = temporary_folder();
+  RunUnderTest run({"env:FABRIC_RESUME_FROM,rewrite:told.pt,rewrite:other.pt,tell:told.pt,fail-before:1,exit:0"});
+  let_restart(run, 1);
+  run.plan.groups[0].rank.cwd = Text(folder);
+  run.plan.job.checkpoint.path = folder + "/*.pt";
+  BOOST_TEST(run.run().lines.back() == "0: FABRIC_RESUME_FROM=" + folder + "/told.pt");
+  std::filesystem::remove_all(folder);
+}
+
+BOOST_AUTO_TEST_CASE(ranks_run_on_the_cpus_of_the_plan) {
+  cpu_set_t mine;
+  BOOST_REQUIRE(sched_getaffinity(0, sizeof mine, &mine) == 0);
+  std::vector<std::string> cpus;
+  for (std::size_t cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+    if (CPU_ISSET(cpu, &mine)) cpus.push_back(std::to_string(cpu));
+  // The failing one waits until the other has said its own.
+  RunUnderTest run({"cpus,await-ready:1,fail-before:1,exit:0", "cpus,ready,exit:0"});
+  let_restart(run, 1);
+  run.plan.groups[0].cpus = {{0, cpus.front()}, {1, cpus.back()}};
+  std::vector<std::string> lines = run.run().lines;
+  std::sort(lines.begin(), lines.end());
+  const std::string first = "0: CPU " + cpus.front(), second = "1: CPU " + cpus.back();
+  BOOST_TEST(lines == (std::vector<std::string>{first, first, second, second}), boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(progress_of_an_earlier_run_is_none_of_this_one) {
+  Restart rules{.max = 100, .on = {}, .backoff = {0}, .no_progress = 1};
+  const Progress there{.step = {}, .checkpoint = "/last.pt", .written = 10};
+  BOOST_TEST(!RestartPolicy(rules, there).judge(failed(), code_3, there).restart);
+  BOOST_TEST(RestartPolicy(rules, there).judge(failed(), code_3, {.step = {}, .checkpoint = "/last.pt", .written = 11}).restart);
+  BOOST_TEST(RestartPolicy(rules).judge(failed(), code_3, there).restart);
 }
 
 BOOST_AUTO_TEST_CASE(an_attempt_that_tells_no_checkpoint_takes_none_away) {

@@ -84,6 +84,9 @@ BOOST_AUTO_TEST_CASE(ends_in_words) {
   BOOST_TEST(describe(code(1, 0, 3)) == "rank 1 exited with code 3");
   BOOST_TEST(describe(killed(0, 0, 9)) == "rank 0 was killed by signal 9 (KILL)");
   BOOST_TEST(describe(of_memory(killed(0, 0, 9))) == "rank 0 was killed by signal 9 (KILL), out of memory");
+  RankEnd dumped = killed(0, 0, 11);
+  dumped.core = "core in /x/core.7";
+  BOOST_TEST(describe(dumped) == "rank 0 was killed by signal 11 (SEGV), core in /x/core.7");
   RankEnd end = code(2, 0, 1, "data");
   end.error_message = "no such file";
   BOOST_TEST(describe(end) == "rank 2 exited with code 1: no such file");

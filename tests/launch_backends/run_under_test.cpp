@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -12,6 +13,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "launch_backends/controller.hpp"
 #include "launch_backends/make_launch_backend.hpp"
 #include "launch_backends/process.hpp"
 #include "launch_backends/protocol.hpp"
@@ -55,6 +57,8 @@ class Reporter : public RunObserver {
   void on_line(std::int64_t, std::int64_t rank, std::string_view line) override {
     report("line", Value(std::to_string(rank) + ": " + std::string(line)));
   }
+  void on_unfinished(std::int64_t, std::int64_t, std::string_view, bool) override {}
+  void on_tick() override {}
   void report(std::string_view what, Value value) {
     Value v = Value::object();
     v.set(what, std::move(value));
@@ -143,13 +147,15 @@ void RunUnderTest::start() {
   if (controller_ == 0) {
     const std::size_t cut = marker_.find('=');
     setenv(marker_.substr(0, cut).c_str(), marker_.substr(cut + 1).c_str(), 1);
+    if (before) before();
     Reporter reporter(pipe.second.get());
     int code = 1;
     try {
       const auto backend = make_launch_backend(BackendName::local, program_folder + "agent_under_test");
       Diagnostics diagnostics;
-      const Submission submission = backend->render(plan, diagnostics);
-      const Outcome outcome = backend->submit(plan, submission, options, reporter);
+      const Submission submission = carriers.empty() ? backend->render(plan, std::nullopt, diagnostics) : Submission{};
+      const Outcome outcome =
+          carriers.empty() ? backend->submit(plan, submission, options, reporter).value() : conduct(plan, options, carriers, reporter);
       reporter.report("outcome", outcome_value(outcome));
       code = outcome.exit_code;
     } catch (const std::exception& error) {
@@ -209,10 +215,18 @@ std::vector<Event> RunUnderTest::events() const {
 
 std::vector<ProcessEntry> RunUnderTest::left() const { return processes_with_variable(marker_); }
 
+// A rank may be ready before its start was told.
 std::int64_t RunUnderTest::pid_in(const std::string& kind, const std::string& key, std::int64_t rank) const {
-  for (const Event& event : events())
-    if (event.kind == kind && event.rank.value_or(0) == rank) return event.detail.find(key)->as_integer();
-  throw std::runtime_error("no " + kind + " of rank " + std::to_string(rank));
+  std::int64_t pid = 0;
+  const bool told = wait_until([&] {
+    // Of the last attempt.
+    for (const Event& event : events())
+      if (event.kind == "run_started") pid = 0;
+      else if (event.kind == kind && event.rank.value_or(0) == rank) pid = event.detail.find(key)->as_integer();
+    return pid != 0;
+  });
+  if (!told) throw std::runtime_error("no " + kind + " of rank " + std::to_string(rank));
+  return pid;
 }
 
 }  // namespace fabric::test

@@ -5,10 +5,12 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "launch_backends/attempt.hpp"
 #include "launch_backends/launch_backend.hpp"
 #include "launch_backends/process_tree.hpp"
 #include "launch_backends/run_directory.hpp"
@@ -35,6 +37,8 @@ class RunUnderTest {
 
   Plan plan;
   RunOptions options;
+  std::vector<Carrier> carriers;  // of its agents; empty: those of the local backend
+  std::function<void()> before;  // done in the process of the controller before it does anything
 
   void start();                            // again once the controller was killed: in the same directory
   void await_ready();                      // each rank has done `ready`

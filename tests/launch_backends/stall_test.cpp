@@ -107,6 +107,19 @@ void names_rank_1(const Event& event, const std::string& why) {
 
 }  // namespace
 
+BOOST_AUTO_TEST_CASE(what_would_compute_counts_as_one_that_does) {
+  const auto sample = [](char state, double seconds) {
+    ProcessSample s;
+    s.state = state;
+    s.cpu_seconds = seconds;
+    return s;
+  };
+  BOOST_TEST(cpus_between(sample('R', 1), sample('R', 1.1), 0.5) == 1);
+  BOOST_TEST(cpus_between(sample('R', 1), sample('R', 3), 0.5) == 4);
+  BOOST_TEST(cpus_between(sample('S', 1), sample('R', 1.25), 0.5) == 0.5);
+  BOOST_TEST(cpus_between(sample('S', 1), sample('S', 1), 0.5) == 0);
+}
+
 // The other waits in pause(), as for a peer in a collective.
 BOOST_AUTO_TEST_CASE(a_rank_that_sleeps) { names_rank_1(stalled_with("doze"), "sleeps while the others wait"); }
 BOOST_AUTO_TEST_CASE(a_rank_that_is_stopped) { names_rank_1(stalled_with("sleep", SIGSTOP), "is stopped"); }

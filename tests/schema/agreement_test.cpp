@@ -64,6 +64,8 @@ void from_cpp(const std::string& path, Facts& facts) {
     for (const auto& [name, e] : Names<T>::table) fact.choices.insert(std::string(name));
   } else if constexpr (std::is_same_v<T, std::int64_t>) {
     fact.kind = "integer";
+  } else if constexpr (std::is_same_v<T, bool>) {
+    fact.kind = "boolean";
   } else if constexpr (std::is_same_v<T, double>) {
     fact.kind = "number";
   } else if constexpr (std::is_same_v<T, std::string>) {
@@ -77,7 +79,7 @@ void from_cpp(const std::string& path, Facts& facts) {
   } else if constexpr (Described<T>) {
     fact.kind = "map";
     walk_fields<T>(path + '.', facts);
-  } else if constexpr (std::is_same_v<T, std::map<std::string, std::string>>) {
+  } else if constexpr (std::is_same_v<T, std::map<std::string, std::string>> || std::is_same_v<T, std::map<std::string, Value>>) {
     fact.kind = "map";
   } else {
     fact.kind = "list";
@@ -120,7 +122,7 @@ void gather_required(const Value& schema, const std::string& prefix, std::set<st
 
 void from_schema(const Value& properties, const std::string& prefix, const std::set<std::string>& required, Facts& facts) {
   for (const Member& m : properties.as_object()) {
-    if (prefix.empty() && m.key == "profiles") continue;  // a layer, not a field
+    if (prefix.empty() && (m.key == "extends" || m.key == "profiles")) continue;  // layers, not fields
     const std::string path = prefix + m.key;
     FieldFact fact;
     std::set<std::string> types;
@@ -148,6 +150,8 @@ void from_schema(const Value& properties, const std::string& prefix, const std::
       fact.kind = "integer";
     } else if (types.contains("number")) {
       fact.kind = "number";
+    } else if (types == std::set<std::string>{"boolean"}) {
+      fact.kind = "boolean";
     } else if (types.contains("array")) {
       fact.kind = "list";
     } else if (types.contains("object")) {
@@ -157,8 +161,8 @@ void from_schema(const Value& properties, const std::string& prefix, const std::
     }
     if (fact.kind != "choice") fact.choices.clear();
     // A section whose fields have defaults is there always.
-    const bool is_choice_of_work = path == "train" || path == "program";
-    fact.may_be_absent = !m.value.find("default") && !required.contains(path) && (!inner || is_choice_of_work);
+    const bool is_of_choice = path == "train" || m.value.find("x-short") || m.value.find("x-short-list") || m.value.find("x-backend");
+    fact.may_be_absent = !m.value.find("default") && !required.contains(path) && (!inner || is_of_choice);
     facts[path] = fact;
     if (inner) from_schema(*inner, path + '.', required, facts);
   }
@@ -237,9 +241,10 @@ BOOST_AUTO_TEST_CASE(the_schema_uses_known_words_only) {
   const std::set<std::string> known = {"$schema", "$id", "$ref", "title", "description", "examples", "default", "type", "enum", "const", "allOf", "anyOf", "not", "if", "then",
                                        "definitions", "properties", "additionalProperties", "propertyNames", "required", "items", "minItems", "maxItems",
                                        "uniqueItems", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "pattern",
-                                       "x-auto", "x-aliases", "x-later", "x-short", "x-short-list", "x-unit", "x-peers", "x-words"};
+                                       "x-auto", "x-aliases", "x-later", "x-short", "x-short-list", "x-unit", "x-peers", "x-words", "x-backend"};
   // clang-format on
-  const std::set<std::string> units = {"devices", "duration", "epochs", "inherit", "interval", "path", "samples", "steps"};
+  const std::set<std::string> units = {"devices", "duration",     "epochs",  "extends",        "inherit", "interval",
+                                       "path",    "path pattern", "samples", "sbatch pattern", "steps"};
   each_schema(job_schema(), "#", [&](const Value& schema, const std::string& pointer) {
     for (const Member& m : schema.as_object()) BOOST_CHECK_MESSAGE(known.contains(m.key), pointer << " has the unknown keyword " << m.key);
     if (const Value* unit = schema.find("x-unit"))

@@ -125,6 +125,16 @@ BOOST_AUTO_TEST_CASE(each_explains_itself) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(so_do_those_of_clusters) {
+  for (const std::string name : {"setup", "slurm_cluster", "ssh_hosts"}) {
+    const std::string path = std::string(FABRIC_SOURCE_DIR) + "/tests/clusters/" + name;
+    const auto help = Clone().shell(path + " --help");
+    BOOST_TEST(help.code == 0, name);
+    BOOST_TEST(help.out.starts_with("tests/clusters/" + name), name);
+    BOOST_TEST(Clone().shell(path + " --frobnicate").code == 3, name);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(setup_names_a_folder_that_holds_no_torch) {
   const Clone empty;
   const auto result = empty.shell("FABRIC_TORCH=$PWD " + std::string(FABRIC_SOURCE_DIR) + "/scripts/setup");

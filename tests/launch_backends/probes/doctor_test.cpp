@@ -157,6 +157,35 @@ BOOST_AUTO_TEST_CASE(limits_of_the_process) {
   }
 }
 
+// What hinders this run and not another.
+BOOST_AUTO_TEST_CASE(hindrances_by_plan) {
+  Patient p;
+  const auto names = [&p](const Plan& plan) {
+    std::string text;
+    for (const Finding& finding : hindrances_of(plan, p.subject)) text += (text.empty() ? "" : " ") + finding.name;
+    return text;
+  };
+  Plan command, script, gpus, training;
+  command.job.program.emplace().command = {"true"};
+  script.job.program.emplace().script = "/train.py";
+  gpus = command;
+  gpus.world_size = 2;
+  gpus.groups = {NodeGroup{.accelerator = Accelerator::cuda}};
+  training.job.train.emplace();
+  for (const Plan* plan : {&command, &script, &gpus, &training}) BOOST_TEST(names(*plan) == "");
+  p.subject.space = [](const std::string&) { return std::optional(DiskSpace{64 << 20, 1 * gib}); };
+  std::string low = limits;
+  for (const auto& [from, to] : {std::pair<std::string, std::string>{"20000  ", "256    "}, {"8388608  ", "32768    "}})
+    low.replace(low.find(from), from.size(), to);
+  p.tree.write("/proc/self/limits", low);
+  BOOST_TEST(names(command) == "open-files");
+  BOOST_TEST(names(script) == "open-files shared-memory");
+  BOOST_TEST(names(gpus) == "open-files shared-memory locked-memory");
+  BOOST_TEST(names(training) == "open-files disk");
+  p.subject.space = [](const std::string&) { return std::optional(DiskSpace{64 << 20, 1 << 20}); };
+  BOOST_TEST(names(command) == "open-files disk");
+}
+
 BOOST_AUTO_TEST_CASE(gpus) {
   Patient p;
   p.tree.write("/sys/bus/pci/devices/0000:01:00.0/vendor", "0x10de\n");

@@ -7,11 +7,11 @@
 #include <boost/test/unit_test.hpp>
 #include <chrono>
 
-#include "launch_backends/probes/cpu_list.hpp"
 #include "launch_backends/probes/meminfo.hpp"
 #include "launch_backends/probes/network.hpp"
 #include "launch_backends/probes/numa.hpp"
 #include "launch_backends/probes/untrusted_text.hpp"
+#include "schema/number_list.hpp"
 #include "tests/launch_backends/probes/recorded_tree.hpp"
 
 namespace {
@@ -67,6 +67,21 @@ BOOST_AUTO_TEST_CASE(a_recorded_server) {
   BOOST_TEST(host.interfaces.empty());
   BOOST_TEST(host.gpus.empty());
   BOOST_TEST(!host.nvidia_driver.has_value());
+}
+
+BOOST_AUTO_TEST_CASE(threads_of_a_core_are_told) {
+  const RecordedTree tree(server);
+  Diagnostics diagnostics;
+  BOOST_TEST(!probed(tree, diagnostics).smt_siblings.has_value());
+  for (int cpu = 0; cpu < 8; ++cpu) {
+    const std::string core = std::to_string(cpu % 4);
+    const std::string siblings = cpu % 4 == 3 ? std::to_string(cpu) : core + ',' + std::to_string(cpu % 4 + 4);
+    tree.write("/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/thread_siblings_list", siblings + '\n');
+  }
+  const Host host = probed(tree, diagnostics);
+  BOOST_TEST_REQUIRE(host.smt_siblings.has_value());
+  BOOST_TEST((*host.smt_siblings == std::vector<Cpus>{{0, 4}, {1, 5}, {2, 6}}));
+  BOOST_TEST(codes(diagnostics) == "");
 }
 
 BOOST_AUTO_TEST_CASE(a_limit_above_the_memory_limits_nothing) {
@@ -217,7 +232,7 @@ BOOST_AUTO_TEST_CASE(takes_milliseconds) {
 }
 
 BOOST_AUTO_TEST_CASE(cpu_lists) {
-  const auto is = [](std::string_view text, const Cpus& cpus) { return parse_cpu_list(text) == std::optional(cpus); };
+  const auto is = [](std::string_view text, const Cpus& cpus) { return parse_number_list(text) == std::optional(cpus); };
   BOOST_CHECK(is("", {}));
   BOOST_CHECK(is("\n", {}));
   BOOST_CHECK(is("0", {0}));
@@ -226,7 +241,7 @@ BOOST_AUTO_TEST_CASE(cpu_lists) {
   BOOST_CHECK(is("65535", {65535}));
   for (const char* bad :
        {",", "1,", ",1", "-", "1-", "-1", "3-1", "0x1", "1 2", "a", "1-2-3", "65536", "0-65536", "1;2", "+1", "99999999999999999999"})
-    BOOST_CHECK_MESSAGE(!parse_cpu_list(bad), bad);
+    BOOST_CHECK_MESSAGE(!parse_number_list(bad), bad);
 }
 
 BOOST_AUTO_TEST_CASE(memory_tables) {

@@ -203,7 +203,7 @@ BOOST_AUTO_TEST_CASE(a_gpu_without_memory_of_its_own_has_that_of_the_machine) {
   const RecordedTree tree(test::Files{{"/proc/meminfo", "MemTotal:       1024 kB\n"}});
   const Probed p = probe("gpus=1 integrated", {}, test::stand_in_library(), tree);
   BOOST_TEST(codes(p.diagnostics) == "");
-  BOOST_TEST(p.devices.gpus.at(0).memory_bytes == 1024 * 1024);
+  BOOST_TEST((p.devices.gpus.at(0).memory_bytes == 1024 * 1024));
   BOOST_TEST(codes(probe("gpus=1 integrated").diagnostics) == "FAB4032");
 }
 

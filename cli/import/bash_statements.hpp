@@ -1,0 +1,40 @@
+// A bash script cut into statements and words, nothing expanded yet. What it cannot cut, an unclosed quote, it takes for one word: nobody
+// runs what comes of it.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fabric {
+
+// A simple command, or one whose inside is not looked at: if, for, while, case, a function, ( ), { }.
+struct BashCommand {
+  std::vector<std::string> assignments;  // NAME=value in front, as written
+  std::vector<std::string> words;        // as written, quotes and all
+  std::vector<std::string> redirections;
+  bool compound = false;
+  std::size_t begin = 0;
+  std::size_t end = 0;
+};
+
+// Commands joined by |, && and ||, up to a newline, a ; or a &.
+struct BashStatement {
+  std::vector<BashCommand> commands;
+  std::vector<std::string> operators;  // between them
+  bool background = false;
+  std::size_t begin = 0;
+  std::size_t end = 0;  // behind its last word, and behind the documents that belong to it
+};
+
+// The statements of text[begin, end).
+std::vector<BashStatement> bash_statements(std::string_view text, std::size_t begin, std::size_t end);
+
+// Behind the quoted or substituted part that begins at text[at]: '...', "...", `...`, $(...), ${...}, $'...'; at + 1 where none does.
+std::size_t behind_bash_part(std::string_view text, std::size_t at);
+
+// Whether a name may be a variable's.
+bool is_bash_name(std::string_view text);
+
+}  // namespace fabric

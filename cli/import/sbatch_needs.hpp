@@ -1,0 +1,35 @@
+// What the directives of a batch script ask for, counted as a job counts it: of each node.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "cli/import/sbatch_directives.hpp"
+
+namespace fabric {
+
+struct SbatchNeeds {
+  std::optional<std::int64_t> nodes;
+  std::optional<std::int64_t> tasks;  // of all nodes
+  std::optional<std::int64_t> tasks_per_node;
+  std::optional<std::int64_t> cpus_per_task;
+  std::optional<std::int64_t> gpus_per_node;
+  std::string gpu_type;
+  std::optional<std::int64_t> memory;  // MiB of a node; 0: all
+
+  std::int64_t node_count() const { return nodes.value_or(1); }
+  std::int64_t tasks_on_a_node() const;
+};
+
+// options: by their whole names, with their values. What is not readable is absent.
+SbatchNeeds sbatch_needs(const std::map<std::string, std::string>& options);
+
+// Seconds of --time; nothing for what has no limit, or is none.
+std::optional<double> sbatch_seconds(const std::string& text);
+
+// MiB: 64G, 500, 1T, 1500K.
+std::optional<std::int64_t> sbatch_mebibytes(const std::string& text);
+
+}  // namespace fabric

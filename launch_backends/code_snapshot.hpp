@@ -1,0 +1,39 @@
+// A copy of a folder of code as it is now, so that a run that starts tomorrow runs what was there today.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "schema/binding.hpp"
+
+namespace fabric {
+
+// What was taken: RUN/code.json.
+struct CodeTaken {
+  std::string folder;                     // from where, absolute
+  std::optional<std::string> git_commit;  // 40 hex digits; absent: no work tree of git
+  std::vector<std::string> dirty;         // tracked files that differ from the commit, below the folder
+  std::int64_t files = 0;                 // copied
+  std::int64_t bytes = 0;
+  static constexpr auto fields() {
+    return std::tuple(field("folder", &CodeTaken::folder), field("git_commit", &CodeTaken::git_commit), field("dirty", &CodeTaken::dirty),
+                      field("files", &CodeTaken::files), field("bytes", &CodeTaken::bytes));
+  }
+};
+
+// Beyond these it is hardly code, and an error says what is large.
+constexpr std::int64_t most_code_files = 20'000;
+constexpr std::int64_t most_code_bytes = std::int64_t{256} << 20;
+
+// Copies folder to `into`, which must not be there. In a work tree of git those files that git knows or would add are copied; elsewhere
+// all that are not hidden, but no environment (pyvenv.cfg) and no `runs`. What is not copied, such as data, is a link to where it is, so
+// that a path beside the code leads to it; not so where the copy is for other machines, and links in the code stay what they are. exclude:
+// patterns of fnmatch(3) of paths below folder, of what is not to be copied either. Appears whole or not at all. Throws std::runtime_error
+// that says what to do.
+enum class CopyFor { this_machine, others };
+CodeTaken take_code(const std::string& folder, const std::vector<std::string>& exclude, const std::string& into,
+                    CopyFor whom = CopyFor::this_machine);
+
+}  // namespace fabric

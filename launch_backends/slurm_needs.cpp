@@ -1,0 +1,34 @@
+#include "launch_backends/slurm_needs.hpp"
+
+namespace fabric {
+
+std::int64_t slurm_cpus_per_rank(const Plan& plan) {
+  if (plan.job.slurm->cpus_per_rank) return *plan.job.slurm->cpus_per_rank;
+  // Where CPUs compute, preparing is the small part.
+  const bool prepares = plan.job.train && plan.job.accelerator == Accelerator::cuda;
+  return plan.job.threads + (prepares ? plan.job.train->data_workers : 0);
+}
+
+std::string slurm_gpus(const Plan& plan) {
+  const std::optional<std::string>& type = plan.job.slurm->gpu_type;
+  return "gpu:" + (type ? *type + ':' : "") + std::to_string(plan.job.devices.count);
+}
+
+std::string slurm_output(const Plan& plan) {
+  const Slurm& slurm = *plan.job.slurm;
+  return slurm.output.value_or(slurm.array ? "slurm-%A_%a.out" : "slurm-%j.out");
+}
+
+std::string slurm_output_folder(const Plan& plan) {
+  const std::string output = slurm_output(plan);
+  const std::size_t end = output.rfind('/');
+  std::string folder;
+  // What sbatch makes of %% and of two backslashes.
+  for (std::size_t i = 0; end != std::string::npos && i < end; ++i) {
+    folder += output[i];
+    if ((output[i] == '%' || output[i] == '\\') && output[i + 1] == output[i]) ++i;
+  }
+  return folder;
+}
+
+}  // namespace fabric

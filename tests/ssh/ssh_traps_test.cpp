@@ -1,0 +1,174 @@
+// What ssh, sshd and the network between do to a run that is well: connections that hang or are refused, packets that get lost one way,
+// codes that mean two things; and processes of a run that are stopped (SIGSTOP) where nobody on their host sees it.
+#include <signal.h>
+
+#include <boost/test/unit_test.hpp>
+#include <filesystem>
+#include <fstream>
+
+#include "tests/clusters/inhabitants.hpp"
+#include "tests/ssh/applied_over_ssh.hpp"
+
+using namespace fabric;
+using namespace fabric::testing;
+
+BOOST_AUTO_TEST_SUITE(ssh_traps, *boost::unit_test::fixture<Hosts>())
+
+const std::string two_hosts = "stop: {grace: 1s}\nssh: {hosts: [h1, h2], lease: 2s}\n";
+
+// Where more may be asked after the start, a host has a session for that, and its agent another.
+const std::string with_a_call = "restart: {max: 1}\n";
+
+// A run of which both ranks are up.
+class GoingRun {
+ public:
+  explicit GoingRun(const std::string& text, std::vector<std::string> more = {})
+      : before(inhabitants_of(Hosts::cluster())), job(text), apply(Hosts::cluster(), words(std::move(more)), job.inside()) {
+    BOOST_REQUIRE_MESSAGE(eventually([&] { return has(apply.output(), "[0:0] up") && has(apply.output(), "[1:1] up"); }),
+                          apply.output() + apply.errors());
+  }
+
+  std::vector<Inhabitant> living() const { return newcomers(inhabitants_of(Hosts::cluster()), before); }
+  // The first of the run on a node that is called so, or has the words on its line.
+  ProcessEntry one(const std::string& node, const std::string& words) const {
+    for (const Inhabitant& one : living())
+      if (one.node == node && (one.process.name == words || one.runs(words))) return one.process;
+    BOOST_FAIL("no " + words + " on " + node);
+    return {};
+  }
+  void stop(const std::string& node, const std::string& words) const { signal_process(one(node, words), SIGSTOP); }
+
+  // On any host, of whatever kind.
+  bool leaves_nothing(seconds limit = seconds(10)) const {
+    const bool gone = eventually([&] { return living().empty(); }, limit);
+    for (const Inhabitant& one : living()) BOOST_TEST_MESSAGE("left on " << one.node << ": " << one.process.name << ' ' << one.line);
+    return gone;
+  }
+
+  const std::vector<Inhabitant> before;
+  const Job job;
+  RunningCommand apply;
+
+ private:
+  static std::vector<std::string> words(std::vector<std::string> more) {
+    more.insert(more.begin(), {"apply", "job.yaml"});
+    return Job::line(std::move(more));
+  }
+};
+
+BOOST_AUTO_TEST_CASE(a_connection_that_hangs_is_given_up_after_the_lease) {
+  if (Hosts::left_out()) return;
+  GoingRun run(two_hosts + steady);
+  run.stop("head", "ControlMaster=yes");
+  const auto start = std::chrono::steady_clock::now();
+  const ProgramResult result = run.apply.wait(seconds(30));
+  BOOST_TEST(result.status.shell_code() == 125, said(result));
+  BOOST_TEST(has(result.errors, "nothing was heard of the agent of node 0 (h1) for 2s"), said(result));
+  BOOST_TEST(seconds_since(start) < 14);
+  BOOST_TEST(run.leaves_nothing());
+}
+
+BOOST_AUTO_TEST_CASE(a_stopped_ssh_does_not_hold_up_an_end) {
+  if (Hosts::left_out()) return;
+  GoingRun run(two_hosts + with_a_call + steady);
+  run.stop("head", "ControlMaster=no");
+  const auto start = std::chrono::steady_clock::now();
+  run.apply.signal(SIGINT);
+  const ProgramResult result = run.apply.wait(seconds(30));
+  BOOST_TEST(result.status.shell_code() == 130, said(result));
+  BOOST_TEST(seconds_since(start) < 8);
+  BOOST_TEST(run.leaves_nothing());
+}
+
+BOOST_AUTO_TEST_CASE(what_a_host_answers_with_leaves_though_it_is_stopped) {
+  if (Hosts::left_out()) return;
+  GoingRun run(two_hosts + with_a_call + steady);
+  run.stop("h1", "fabric host");
+  run.stop("h2", "fabric host");
+  run.apply.signal(SIGINT);
+  BOOST_TEST(run.apply.wait(seconds(30)).status.shell_code() == 130);
+  BOOST_TEST(run.leaves_nothing());
+  // And where nobody is left to end it.
+  GoingRun lost(two_hosts + with_a_call + steady);
+  lost.stop("h1", "fabric host");
+  lost.apply.signal(SIGKILL);
+  BOOST_TEST(lost.leaves_nothing());
+}
+
+BOOST_AUTO_TEST_CASE(a_host_whose_keeper_and_agent_are_stopped_is_cleared) {
+  if (Hosts::left_out()) return;
+  GoingRun run(two_hosts + steady);
+  run.stop("h2", "fabric-keeper");
+  run.stop("h2", "fabric-agent");
+  const ProgramResult result = run.apply.wait(seconds(30));
+  BOOST_TEST(result.status.shell_code() == 125, said(result));
+  BOOST_TEST(has(result.errors, "nothing was heard of the agent of node 1 (h2) for 2s"), said(result));
+  BOOST_TEST(run.leaves_nothing());
+}
+
+BOOST_AUTO_TEST_CASE(packets_that_get_lost_one_way_end_both_sides) {
+  if (Hosts::left_out()) return;
+  for (const auto& [from, to] : {std::pair{"head", "h2"}, {"h2", "head"}}) {
+    GoingRun run(two_hosts + steady);
+    Hosts::cluster().cut_one_way(from, to);
+    const ProgramResult result = run.apply.wait(seconds(30));
+    BOOST_TEST(result.status.shell_code() == 125, said(result));
+    BOOST_TEST(has(result.errors, "node 1 (h2)"), said(result));
+    // While the cut is still there.
+    BOOST_TEST(eventually([] { return process_with("echo up") == 0; }, seconds(10)));
+    Hosts::cluster().mend();
+    BOOST_TEST(run.leaves_nothing(seconds(15)));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_host_that_was_cut_off_is_not_waited_for_with_its_logs) {
+  if (Hosts::left_out()) return;
+  Hosts::cluster().output("rm -rf /var/tmp/runs", {.node = "head"});
+  GoingRun run(two_hosts + steady, {"--runs", "/var/tmp/runs"});
+  const auto start = std::chrono::steady_clock::now();
+  Hosts::cluster().unplug("h2");
+  const ProgramResult result = run.apply.wait(seconds(60));
+  Hosts::cluster().plug("h2");
+  BOOST_TEST(seconds_since(start) < 15);
+  BOOST_TEST(result.status.shell_code() == 125, said(result));
+  BOOST_TEST(has(result.errors + result.output, "the logs are those that were heard while the run went on: h2: "), said(result));
+  const std::string logs = Hosts::cluster().output("cat $(readlink -f /var/tmp/runs/job/latest)/nodes/1/rank-1.log");
+  BOOST_TEST(logs == "up");
+  BOOST_TEST(run.leaves_nothing(seconds(15)));
+}
+
+// 255 is what ssh itself ends with where it has failed.
+BOOST_AUTO_TEST_CASE(a_code_of_255_is_told_apart_from_that_of_ssh) {
+  if (Hosts::left_out()) return;
+  const Job job(two_hosts + "program: [bash, -c, 'if [ $RANK = 1 ]; then sleep 1; exit 255; fi; sleep 60']\n");
+  const ProgramResult own = job.fabric({"apply", "job.yaml"});
+  BOOST_TEST(own.status.shell_code() == 255, said(own));
+  BOOST_TEST(has(own.errors, "rank 1 on h2 exited with code 255"), said(own));
+  GoingRun run(two_hosts + steady);
+  signal_process(run.one("h2", "sshd: "), SIGKILL);
+  const ProgramResult of_ssh = run.apply.wait(seconds(30));
+  BOOST_TEST(of_ssh.status.shell_code() == 125, said(of_ssh));
+  BOOST_TEST(has(of_ssh.errors, "ssh to h2: "), said(of_ssh));
+  BOOST_TEST(run.leaves_nothing());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+// A sshd that drops half of those who come while two are at its door, and all while there are three.
+BOOST_AUTO_TEST_CASE(sixteen_connections_come_through_a_narrow_door) {
+  const SshHosts::Options options{.hosts = 1, .lines = {"MaxStartups 2:50:3"}};
+  if (left_out(SshHosts::missing(options))) return;
+  const SshHosts hosts(options);
+  std::string names;
+  for (int i = 1; i <= 16; ++i) names += (i > 1 ? ", a" : "a") + std::to_string(i);
+  std::ofstream(hosts.home() / ".ssh/config") << "Host a*\n  HostName h1\n  HostKeyAlias h1\n";
+  std::ofstream(hosts.home() / "job.yaml") << "fabric: 1\nbackend: ssh\naccelerator: cpu\nssh: {hosts: [" << names
+                                           << "]}\nprogram: [bash, -c, 'echo $RANK of $WORLD_SIZE']\n";
+  const ProgramResult result =
+      hosts.exec({fabric_program, "apply", "job.yaml"}, {.folder = hosts.home().string(), .variables = {}, .input = ""});
+  BOOST_TEST(result.status.shell_code() == 0, said(result));
+  for (int rank = 0; rank < 16; ++rank) BOOST_TEST(has(result.output, std::to_string(rank) + " of 16"), said(result));
+  // It was as narrow as that.
+  const std::string log = read_text(hosts.folder() / "log/sshd.h1");
+  BOOST_TEST((has(log, "MaxStartups") || has(log, "drop connection")), log.substr(0, 2000));
+}
