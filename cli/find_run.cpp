@@ -4,7 +4,6 @@
 #include <filesystem>
 
 #include "launch_backends/slurm_array.hpp"
-#include "schema/json.hpp"
 #include "schema/spelling.hpp"
 
 namespace fabric {
@@ -16,33 +15,53 @@ bool is_run(const std::filesystem::path& path) {
   return std::filesystem::exists(path / "plan.json", error) && std::filesystem::exists(path / "lock", error);
 }
 
-}  // namespace
+// NAME_3, where NAME is an array.
+struct TaskNamed {
+  std::string name;
+  std::string array;  // its folder
+  std::int64_t index = 0;
+  SlurmJob job;         // of the array
+  bool is_one = false;  // the index: of the array
+};
 
-std::optional<std::string> find_run_of_index(const std::string& asked, const std::string& runs) {
+std::optional<TaskNamed> find_task(const std::string& asked, const std::string& runs) {
   namespace fs = std::filesystem;
   const std::size_t bar = asked.rfind('_');
   if (bar == std::string::npos || bar + 1 == asked.size() || asked.size() - bar > 10 ||
       asked.find_first_not_of("0123456789", bar + 1) != std::string::npos)
     return std::nullopt;
   const std::string name = asked.substr(0, bar);
-  std::vector<fs::path> arrays = {fs::path(runs) / name / "latest", fs::path(runs) / name, fs::path(name) / "latest", fs::path(name)};
-  for (const fs::path& path : arrays) {
+  for (const fs::path& path : {fs::path(runs) / name / "latest", fs::path(runs) / name, fs::path(name) / "latest", fs::path(name)}) {
     if (!is_run(path)) continue;
     std::error_code error;
-    const std::string array = fs::canonical(path, error).string();
-    const std::string task = array + asked.substr(bar);
-    if (is_run(task)) return task;
-    const std::optional<SlurmJob> job = slurm_job_of(array);
-    const std::int64_t index = std::stoll(asked.substr(bar + 1));
-    if (!job || !job->array || task != run_of_index(array, index)) continue;
+    TaskNamed task{.name = name, .array = fs::canonical(path, error).string(), .index = std::stoll(asked.substr(bar + 1)), .job = {}};
+    const std::optional<SlurmJob> job = slurm_job_of(task.array);
+    // Not 007.
+    if (!job || !job->array || run_of_index(task.array, task.index) != task.array + asked.substr(bar)) continue;
     const std::vector<std::int64_t> indices = indices_of_array(*job->array);
-    if (!std::binary_search(indices.begin(), indices.end(), index))
-      throw UsageError("the array `" + name + "` has no index " + std::to_string(index), "its indices are " + *job->array);
-    throw UsageError(
-        "index " + std::to_string(index) + " of the array `" + name + "` has not begun, and is no run yet",
-        "`fabric status " + name + "` shows all of them; `scancel " + job->id + '_' + std::to_string(index) + "` takes it from the queue");
+    task.is_one = std::binary_search(indices.begin(), indices.end(), task.index);
+    task.job = *job;
+    return task;
   }
   return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<std::string> find_run_of_index(const std::string& asked, const std::string& runs) {
+  const std::optional<TaskNamed> named = find_task(asked, runs);
+  if (!named || is_run(run_of_index(named->array, named->index)))
+    return named ? std::optional(run_of_index(named->array, named->index)) : std::nullopt;
+  const std::string index = std::to_string(named->index);
+  if (!named->is_one) throw UsageError("the array `" + named->name + "` has no index " + index, "its indices are " + *named->job.array);
+  throw UsageError("index " + index + " of the array `" + named->name + "` has not begun, and is no run yet",
+                   "`fabric status " + named->name + "` shows all of them; `fabric cancel " + asked + "` takes it from the queue");
+}
+
+std::optional<WaitingTask> find_waiting_task(const std::string& asked, const std::string& runs) {
+  const std::optional<TaskNamed> named = find_task(asked, runs);
+  if (!named || !named->is_one || is_run(run_of_index(named->array, named->index))) return std::nullopt;
+  return WaitingTask{named->array, named->index};
 }
 
 RunDirectory find_run(const Arguments& arguments) {
@@ -65,10 +84,9 @@ RunDirectory find_run(const Arguments& arguments) {
 }
 
 Plan plan_of(const RunDirectory& run) {
-  const std::optional<Value> document = read_json(run.plan_text());
-  const Value* value = document ? document->find("plan") : nullptr;
-  if (!value) throw UsageError(run.path() + "/plan.json is no plan", "give the folder of a run");
-  return from_value<Plan>(*value);
+  std::optional<Plan> plan = run.plan();
+  if (!plan) throw UsageError(run.path() + "/plan.json is no plan of this version", "give the folder of a run");
+  return *std::move(plan);
 }
 
 }  // namespace fabric

@@ -1,6 +1,7 @@
 // A run by what a user calls it.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -16,6 +17,13 @@ RunDirectory find_run(const Arguments& arguments);
 // NAME_3, or a path that ends so: of the last array of that name the run of index 3. Absent if there is no such array. Throws UsageError
 // where that index has not begun, and so has no run yet.
 std::optional<std::string> find_run_of_index(const std::string& asked, const std::string& runs);
+
+// Of the last array of a name an index that SLURM has not begun, by NAME_3 or a path that ends so.
+struct WaitingTask {
+  std::string array;  // its folder
+  std::int64_t index = 0;
+};
+std::optional<WaitingTask> find_waiting_task(const std::string& asked, const std::string& runs);
 
 // The plan of a run. Throws UsageError.
 Plan plan_of(const RunDirectory& run);

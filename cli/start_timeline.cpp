@@ -6,7 +6,6 @@
 #include <fmt/core.h>
 
 #include "cli/spoken.hpp"
-#include "schema/json.hpp"
 
 namespace fabric {
 namespace {
@@ -30,11 +29,8 @@ std::string fine_duration(double seconds) { return seconds < 1 ? fmt::format("{:
 }  // namespace
 
 StartTimeline::StartTimeline(const RunDirectory& run) {
-  const std::optional<Value> document = read_json(run.plan_text());
-  const Value* plan = document ? document->find("plan") : nullptr;
-  const Value* job = plan ? plan->find("job") : nullptr;
-  const Value* train = job ? job->find("train") : nullptr;
-  trains_ = train && train->is_object();
+  const std::optional<Plan> plan = run.plan();
+  trains_ = plan && plan->job.train;
 }
 
 void StartTimeline::take(const std::string& kind, const Value& event) {

@@ -53,6 +53,7 @@ ArraySummary array_summary(const SlurmQueue& queue, const RunDirectory& run, con
   RunStatus& status = summary.whole.status;
   RunStanding& standing = summary.whole.standing;
   const bool refused = status.ended.has_value();
+  const bool was_stopped = status.state == "stopped";
   if (!refused) standing = standing_in(queue, run, job);
   const RunSummary* first_failed = nullptr;
   std::size_t waiting = 0, running = 0, finished = 0, failed = 0;
@@ -99,7 +100,9 @@ ArraySummary array_summary(const SlurmQueue& queue, const RunDirectory& run, con
   for (const ArrayTask& task : summary.tasks)
     if (task.run && task.run->status.ended) status.ended = std::max(status.ended.value_or(0), *task.run->status.ended);
   status.message.clear();
-  const std::string ended_as = std::exchange(standing.detail, "");
+  std::string ended_as = std::exchange(standing.detail, "");
+  const bool cancelled = standing.cancelled || was_stopped;
+  if (was_stopped) ended_as = "taken from the queue";
   if (first_failed) {
     status.state = first_failed->status.state;
     status.exit_code = first_failed->status.exit_code.value_or(125);
@@ -110,7 +113,7 @@ ArraySummary array_summary(const SlurmQueue& queue, const RunDirectory& run, con
     status.exit_code = 0;
   }
   if (waiting > 0) {
-    if (!first_failed) status.state = standing.cancelled ? "stopped" : "lost", status.exit_code = standing.cancelled ? 128 + SIGTERM : 125;
+    if (!first_failed) status.state = cancelled ? "stopped" : "lost", status.exit_code = cancelled ? 128 + SIGTERM : 125;
     status.message +=
         (status.message.empty() ? "" : "; ") + tasks_in_words(waiting, all) + " did not begin" + (first_failed ? "" : ": " + ended_as);
   }

@@ -238,6 +238,17 @@ std::string RunDirectory::rank_file(std::int64_t node, std::int64_t rank, std::s
 
 std::string RunDirectory::plan_text() const { return read_text(path_ + "/plan.json"); }
 
+std::optional<Plan> RunDirectory::plan() const {
+  const std::optional<Value> document = read_json(plan_text());
+  const Value* plan = document ? document->find("plan") : nullptr;
+  if (!plan) return std::nullopt;
+  try {
+    return from_value<Plan>(*plan);
+  } catch (const BindingError&) {
+    return std::nullopt;
+  }
+}
+
 RunStatus RunDirectory::status() const {
   const std::string path = path_ + "/status.json";
   std::string why;

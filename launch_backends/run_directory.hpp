@@ -83,6 +83,8 @@ class RunDirectory {
   std::string rank_file(std::int64_t node, std::int64_t rank, std::string_view tail) const;
 
   std::string plan_text() const;
+  // Absent where plan.json is none of this version.
+  std::optional<Plan> plan() const;
   // Throws std::runtime_error where it cannot be read.
   RunStatus status() const;
   // Each event that was written, in order; lines that are none, such as a torn last one, are passed over. Throws std::system_error where

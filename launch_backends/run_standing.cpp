@@ -86,6 +86,17 @@ bool stop_slurm_job(const RunDirectory& run, const SlurmJob& job, int signal, bo
   return true;
 }
 
+// Of the runs of an array those that waited in the queue: one that was lost while it ran stays so.
+void close_tasks(const RunDirectory& run, const SlurmJob& job, int signal) {
+  for (const std::int64_t index : indices_of_array(*job.array)) {
+    const std::string path = run_of_index(run.path(), index);
+    std::error_code error;
+    if (!fs::exists(path + "/plan.json", error)) continue;
+    RunDirectory task = RunDirectory::open(path);
+    if (summary_by_files(task).status.state == "queued") close_stopped_run(task, signal);
+  }
+}
+
 RunStanding standing_of_moved(const RunDirectory& run, const ControllerPlace& place) {
   const MovedStanding found = ask_about_moved(run, place);
   return {.goes_on = found.goes_on,
@@ -178,8 +189,10 @@ std::string bring_up_to_date(const RunDirectory& run, bool whole) {
 
 void close_stopped_run(RunDirectory& run, int signal) {
   const std::optional<SlurmJob> job = slurm_job_of(run.path());
-  // Of an array each run has an end of its own. Whoever holds the lock writes it.
-  if (!job || job->array || run.is_alive() || !run.lock()) return;
+  if (!job) return;
+  if (job->array) close_tasks(run, *job, signal);
+  // Whoever holds the lock writes its end.
+  if (run.is_alive() || !run.lock()) return;
   RunStatus status;
   try {
     status = run.status();
@@ -188,10 +201,29 @@ void close_stopped_run(RunDirectory& run, int signal) {
     status.state = "stopped";
     status.message = "stopped by SIG" + signal_name(signal) + " before its ranks had begun" + (status.attempt > 0 ? " again" : "");
     status.exit_code = 128 + signal;
-    status.ended = now_seconds();
+    // The end of an array is that of its tasks.
+    if (!job->array) status.ended = now_seconds();
     run.write_status(status);
   }
   run.unlock();
+}
+
+bool cancel_waiting_task(const RunDirectory& array, std::int64_t index) {
+  using Phase = SlurmStanding::Phase;
+  const std::optional<SlurmJob> whole = slurm_job_of(array.path());
+  if (!whole) return false;
+  const std::string path = run_of_index(array.path(), index);
+  const SlurmJob job{
+      .id = whole->id + '_' + std::to_string(index), .cluster = whole->cluster, .submitted = whole->submitted, .task = index};
+  cancel_slurm_job(job, true);
+  const SlurmStanding found = look_into_queue(path, job);
+  if (found.phase == Phase::unreachable) throw std::runtime_error(found.reason);
+  std::error_code error;
+  if (found.phase != Phase::gone || fs::exists(path + "/plan.json", error)) return false;
+  keep_slurm_job(take_run_of_index(array.path(), index), job);
+  RunDirectory run = RunDirectory::open(path);
+  close_stopped_run(run, SIGTERM);
+  return true;
 }
 
 RunSummary summary_of(const RunDirectory& run) {

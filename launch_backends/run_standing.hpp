@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -31,7 +32,12 @@ void insist_on_stop(const RunDirectory& run, bool hurry);
 constexpr std::chrono::seconds time_to_insist{5};
 
 // To be called once a run that was told to stop has ended: where its job had not come so far that somebody would write its end, this does.
+// Of an array those ends are written that nobody has written.
 void close_stopped_run(RunDirectory& run, int signal);
+
+// Takes an index of an array that has not begun from the queue, and makes its run, which says so. False if it has begun meanwhile. Throws
+// std::runtime_error if SLURM refuses or does not answer.
+bool cancel_waiting_task(const RunDirectory& array, std::int64_t index);
 
 // Of an array that of all its runs together.
 RunSummary summary_of(const RunDirectory& run);

@@ -6,9 +6,6 @@
 #include <string_view>
 #include <utility>
 
-#include "schema/json.hpp"
-#include "schema/plan.hpp"
-
 namespace fabric {
 namespace {
 
@@ -40,15 +37,8 @@ constexpr std::pair<std::string_view, std::string_view> ends[] = {
 
 // Whether SLURM might start it again.
 bool may_go_back(const RunDirectory& run) {
-  const std::optional<Value> document = read_json(run.plan_text());
-  const Value* plan = document ? document->find("plan") : nullptr;
-  if (!plan) return true;
-  try {
-    const std::optional<Slurm> slurm = from_value<Plan>(*plan).job.slurm;
-    return !slurm || slurm->requeue;
-  } catch (const BindingError&) {
-    return true;
-  }
+  const std::optional<Plan> plan = run.plan();
+  return !plan || !plan->job.slurm || plan->job.slurm->requeue;
 }
 
 }  // namespace

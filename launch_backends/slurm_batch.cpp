@@ -22,7 +22,6 @@
 #include "launch_backends/slurm_end.hpp"
 #include "launch_backends/slurm_needs.hpp"
 #include "launch_backends/slurm_queue.hpp"
-#include "schema/json.hpp"
 
 namespace fabric {
 namespace {
@@ -93,10 +92,9 @@ Carrier agents_by_srun(const std::string& self, const Plan& plan, const std::str
 }
 
 Plan plan_in(const RunDirectory& run) {
-  const std::optional<Value> document = read_json(run.plan_text());
-  const Value* value = document ? document->find("plan") : nullptr;
-  if (!value) throw std::runtime_error(run.path() + "/plan.json is no plan");
-  return from_value<Plan>(*value);
+  std::optional<Plan> plan = run.plan();
+  if (!plan) throw std::runtime_error(run.path() + "/plan.json is no plan of this version");
+  return *std::move(plan);
 }
 
 std::optional<RunStatus> status_before(const RunDirectory& run) try { return run.status(); } catch (const std::exception&) {

@@ -29,6 +29,8 @@ namespace {
 
 constexpr std::chrono::seconds order_patience{75};        // a little more than it may take to begin
 constexpr std::chrono::seconds first_host_patience{180};  // it connects to all of the others meanwhile
+// With hosts that are to answer once their ranks have ended; and where one of them was lost.
+constexpr std::chrono::milliseconds patience_at_end{20'000}, least_patience_at_end{5'000};
 
 // Tells what happens on, and the hosts that somebody is there.
 class WakefulObserver : public RunObserver {
@@ -55,6 +57,10 @@ class WakefulObserver : public RunObserver {
 };
 
 std::string place_of_hosts(const Ssh& ssh) { return ssh.hostfile ? "ssh.hostfile" : "ssh.hosts"; }
+
+std::chrono::milliseconds lease_of(const Plan& plan) {
+  return std::chrono::milliseconds(static_cast<std::int64_t>(1000 * plan.job.ssh->lease.seconds));
+}
 
 bool options_are_good(const Ssh& ssh, Diagnostics& diagnostics) {
   const std::vector<RefusedOption> refused = refused_ssh_options(ssh.options);
@@ -164,7 +170,10 @@ class SshBackend : public LaunchBackend {
     for (std::size_t i = 0; i < fleet_->size(); ++i) agents.push_back(fleet_->agent_on(i));
     WakefulObserver wakeful(observer, *fleet_, plan.job.ssh->lease.seconds / 4);
     const Outcome outcome = conduct(plan, all, agents, wakeful);
-    fleet_->drop_silent(std::chrono::milliseconds(static_cast<int>(1000 * std::min(all.lease, 5.0))));
+    const bool all_were_there = outcome.verdict == "finished" || outcome.verdict == "failed";
+    fleet_->drop_silent(all_were_there ? patience_at_end : std::min(least_patience_at_end, lease_of(plan)));
+    if (!own_disks) return outcome;
+    if (all_were_there) fleet_->connect_again();
     for (const std::string& why : fetch_logs(*fleet_, plan, all.run_directory, start_.nodes)) {
       Event event{.kind = "note", .time = now_seconds(), .detail = Value::object()};
       event.detail.set("message", "the logs are those that were heard while the run went on: " + why);

@@ -185,6 +185,15 @@ void SshFleet::connect() {
   heed_signals();
 }
 
+void SshFleet::connect_again() {
+  for (const auto& link : links_)
+    if (std::exchange(link->has_ended, false)) {
+      link->problem.clear();
+      link->tries = 0;
+    }
+  connect();
+}
+
 void SshFleet::find_sockets() {
   std::vector<std::string> hosts;
   for (const auto& link : links_) hosts.push_back(link->name);
@@ -315,6 +324,7 @@ void SshFleet::lose(Link& link) {
     return;
   }
   link.lacks_fabric = exit == ExitStatus{false, 127} || exit == ExitStatus{false, 126};
+  link.has_ended = link.connected;
   refuse(link, explain(link, exit, said) + (said.empty() ? noise_of(link) : ""));
 }
 

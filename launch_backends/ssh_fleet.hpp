@@ -55,6 +55,8 @@ class SshFleet {
 
   // To be called at least once in a third of the lease while nothing is asked.
   void keep_alive();
+  // Those whose connection has ended without having been given up get another.
+  void connect_again();
   // Gives up the hosts that do not answer within that time.
   void drop_silent(std::chrono::milliseconds patience);
 
@@ -89,6 +91,7 @@ class SshFleet {
     bool copied = false;
     bool lacks_fabric = false;
     bool connected = false;  // by the word of the other end
+    bool has_ended = false;  // though it was
     bool stands_by = false;  // the other end is an agent
     Clock::time_point heard{};
     int tries = 0;

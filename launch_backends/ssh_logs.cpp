@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <filesystem>
 #include <system_error>
@@ -17,7 +19,18 @@ namespace fabric {
 namespace {
 
 constexpr std::chrono::minutes fetching_patience{10};  // of one file
+constexpr int tries_at_fetching = 3;
 constexpr const char* files_of_a_rank[] = {".log", ".times", ".events.jsonl", ".error.json"};
+
+bool ends_within(int process, std::chrono::steady_clock::duration patience) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  pollfd end{process, POLLIN, 0};
+  for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    const int ready = poll(&end, 1, static_cast<int>(std::max<long long>(left, 0)));
+    if (ready >= 0 || errno != EINTR) return ready > 0;
+  }
+}
 
 // Runs a call of ssh whose output becomes the file. Empty if it did; else why not.
 std::string take_output(std::vector<std::string> words, const std::string& path) {
@@ -32,10 +45,8 @@ std::string take_output(std::vector<std::string> words, const std::string& path)
   std::string why;
   try {
     const pid_t pid = start_process(start);
-    pollfd end{open_process(pid).release(), POLLIN, 0};
-    const FileDescriptor owner(end.fd);
-    const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(fetching_patience).count();
-    if (poll(&end, 1, static_cast<int>(limit)) <= 0) kill(pid, SIGKILL);
+    const FileDescriptor process = open_process(pid);
+    if (!ends_within(process.get(), fetching_patience)) kill(pid, SIGKILL);
     if (const ExitStatus status = wait_for(pid); !status.good()) why = "ssh " + status.str();
   } catch (const std::system_error& error) {
     why = error.what();
@@ -43,6 +54,17 @@ std::string take_output(std::vector<std::string> words, const std::string& path)
   std::error_code error;
   if (why.empty()) std::filesystem::rename(temporary, path, error);
   else std::filesystem::remove(temporary, error);
+  return why;
+}
+
+// A connection that was there all the time can fail one call all the same, as on a machine with more to do than it can.
+std::string take_output_in_the_end(const std::vector<std::string>& words, const std::string& path) {
+  std::string why;
+  for (int tries = 0; tries < tries_at_fetching; ++tries) {
+    if (tries > 0) poll(nullptr, 0, 500 << tries);
+    why = take_output(words, path);
+    if (why.empty()) break;
+  }
   return why;
 }
 
@@ -67,9 +89,9 @@ std::vector<std::string> fetch_logs(const SshFleet& fleet, const Plan& plan, con
         for (const char* tail : files_of_a_rank) {
           // A file that nobody wrote is none that is missing.
           const std::string why =
-              take_output(fleet.words_for(static_cast<std::size_t>(node),
-                                          "test ! -e " + quoted_word(rank + tail) + " || exec cat " + quoted_word(rank + tail)),
-                          rank + tail);
+              take_output_in_the_end(fleet.words_for(static_cast<std::size_t>(node),
+                                                     "test ! -e " + quoted_word(rank + tail) + " || exec cat " + quoted_word(rank + tail)),
+                                     rank + tail);
           if (why.empty()) {
             if (std::filesystem::file_size(rank + tail, error) == 0 && std::string(tail) != ".log")
               std::filesystem::remove(rank + tail, error);

@@ -135,7 +135,7 @@ class ForSuite {
 
 // True as soon as the condition holds; false if it does not within the limit.
 template <class Condition>
-bool eventually(Condition&& condition, std::chrono::milliseconds limit = std::chrono::seconds(20)) {
+bool eventually(Condition&& condition, std::chrono::milliseconds limit = std::chrono::seconds(60)) {
   const auto end = std::chrono::steady_clock::now() + limit;
   while (!condition()) {
     if (std::chrono::steady_clock::now() > end) return false;

@@ -118,6 +118,30 @@ BOOST_AUTO_TEST_CASE(nobody_else_writes_where_copies_are) {
   BOOST_TEST(refused.errors == folder.string() + " belongs to somebody else\n");
 }
 
+BOOST_AUTO_TEST_CASE(copies_that_nobody_uses_any_more_go) {
+  const Shell shell;
+  const fs::path builds = fs::path(shell.copy()).parent_path().parent_path();
+  const auto lay = [&](const std::string& build, int days) {
+    fs::create_directories(builds / build);
+    std::ofstream(builds / build / "fabric") << text;
+    fs::last_write_time(builds / build, fs::file_time_type::clock::now() - std::chrono::hours(24 * days));
+  };
+  lay("forgotten", 100);
+  lay("recent", 80);
+  lay(shell.program.id, 100);
+  fs::permissions(shell.copy(), fs::perms::owner_all);
+  // That is a use of it.
+  BOOST_TEST(shell.start(true, "").output == "ran " + shell.copy() + " host --x 1\n");
+  BOOST_TEST(fs::exists(builds / "forgotten"));
+  const OwnProgram next{shell.home() + "/none", "next", sha256_hex(text), static_cast<std::int64_t>(text.size())};
+  ProcessStart start;
+  start.argv = {"bash", "-c", start_program(next, "", true, "n0")};
+  start.env = {"PATH=/usr/bin:/bin", "HOME=" + shell.home()};
+  BOOST_TEST(run_program(std::move(start), text, 1 << 16, std::chrono::seconds(10)).status.good());
+  BOOST_TEST(!fs::exists(builds / "forgotten"));
+  for (const char* kept : {"recent", "next", shell.program.id.c_str()}) BOOST_TEST(fs::exists(builds / kept / "fabric"), kept);
+}
+
 // What it may create itself is as its user has it.
 BOOST_AUTO_TEST_CASE(the_umask_stays) {
   const Shell shell;

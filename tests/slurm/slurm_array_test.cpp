@@ -64,9 +64,15 @@ BOOST_AUTO_TEST_CASE(one_is_stopped_and_resumed_and_then_all_are_stopped) {
   BOOST_TEST_REQUIRE(eventually([&] { return has(apply.output(), "[0] running") && has(apply.output(), "[1] running"); }), apply.output());
   const ProgramResult cancelled = job.fabric({"cancel", "job_0"});
   BOOST_TEST(has(cancelled.output, "stopped by SIGTERM"), said(cancelled));
-  const ProgramResult waiting = job.fabric({"cancel", "job_5"});
+  const ProgramResult waiting = job.fabric({"logs", "job_5"});
   BOOST_TEST(has(waiting.errors, "index 5 of the array `job` has not begun"), said(waiting));
-  BOOST_TEST(has(waiting.errors, "scancel " + job.job_id() + "_5"), said(waiting));
+  BOOST_TEST(has(waiting.errors, "fabric cancel job_5"), said(waiting));
+  const ProgramResult taken = job.fabric({"cancel", "job_5"});
+  BOOST_TEST(taken.status.shell_code() == 0, said(taken));
+  BOOST_TEST(has(taken.output, "index 5 of job/" + job.run().filename().string() + " taken from the queue"), said(taken));
+  BOOST_TEST(job.status("job_5").find("state")->as_string() == "stopped");
+  BOOST_TEST(!has(Slurm::cluster().output("squeue -h -r -o %i"), job.job_id() + "_5"));
+  BOOST_TEST(has(Slurm::cluster().output("squeue -h -r -o %i"), job.job_id() + "_4"));
   BOOST_TEST(has(job.fabric({"status", "job_6"}).errors, "its indices are 0-5%2"));
   BOOST_TEST(has(read_text(job.run().string() + "_0/nodes/0/rank-0.log"), "saved\n"));
   BOOST_TEST(eventually([&] { return has(apply.output(), "[2] running"); }), apply.output());
@@ -105,6 +111,39 @@ BOOST_AUTO_TEST_CASE(an_index_that_waits_in_its_array_is_not_submitted_besides) 
   BOOST_TEST(has(twice.errors, "FAB6005"), said(twice));
   BOOST_TEST(job.fabric({"cancel", "job"}).status.shell_code() == 0);
   BOOST_TEST(eventually([] { return Slurm::cluster().output("squeue -h") == ""; }));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+namespace {
+
+SlurmCluster::Options of_one_with_room() { return {.nodes = 1, .gpus = 0, .lines = {"MaxArraySize=30001", "MaxJobCount=40000"}}; }
+using Roomy = ForSuite<SlurmCluster, of_one_with_room>;
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(slurm_large_arrays, *boost::unit_test::fixture<Roomy>())
+
+BOOST_AUTO_TEST_CASE(thirty_thousand_indices_are_told_of_and_stopped) {
+  if (Roomy::left_out()) return;
+  const SlurmTestJob<Roomy> job(
+      "devices: 1\nslurm: {array: '0-29999%2'}\n"
+      "program: [bash, -c, 'trap \"exit 0\" TERM; echo up $FABRIC_ATTEMPT; while :; do sleep 0.1; done']\n");
+  const ProgramResult begun = job.fabric({"apply", "--detach", "job.yaml"});
+  BOOST_TEST(begun.status.shell_code() == 0, said(begun));
+  BOOST_TEST_REQUIRE(eventually([&] { return has(job.fabric({"status", "job"}).output, "2 of 30000 tasks running, 29998 waiting"); }));
+  const Value whole = job.status();
+  BOOST_TEST(whole.find("state")->as_string() == "running");
+  BOOST_TEST(whole.find("tasks")->as_array().size() == 30000u);
+  BOOST_TEST(has(job.fabric({"list"}).output, "2 of 30000 tasks running"));
+  const ProgramResult one = job.fabric({"cancel", "job_29999"});
+  BOOST_TEST(one.status.shell_code() == 0, said(one));
+  BOOST_TEST(job.status("job_29999").find("state")->as_string() == "stopped");
+  const ProgramResult all = job.fabric({"cancel", "job"});
+  BOOST_TEST(all.status.shell_code() == 0, said(all));
+  BOOST_TEST(has(all.output, "29997 of 30000 tasks did not begin"), said(all));
+  BOOST_TEST(job.state() == "stopped");
+  BOOST_TEST(eventually([] { return Roomy::cluster().output("squeue -h") == ""; }));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -47,9 +47,10 @@ class Afar {
   const Job job_;
 };
 
-// Impatient, so that a host that is cut off is told of soon.
-const std::string quick = "ssh: {hosts: [h1, h2, h3, h4], lease: 3s, options: [-o, ConnectTimeout=2]";
+// A host that is cut off is told of soon.
+const std::string quick = "ssh: {hosts: [h1, h2, h3, h4], options: [-o, ConnectTimeout=2]";
 const std::string detached = quick + "}\n";
+const std::string impatient = quick + ", lease: 3s}\n";  // as is also a host that is only busy
 const std::string moved = quick + ", controller: first_host}\n";
 
 // Without one of its cables for as long as it lives.
@@ -74,7 +75,7 @@ BOOST_AUTO_TEST_SUITE(ssh_first_host, *boost::unit_test::fixture<Hosts>())
 
 BOOST_AUTO_TEST_CASE(a_closed_laptop_ends_nothing) {
   if (Hosts::left_out()) return;
-  const Afar afar(detached + "program: [bash, -c, 'for i in 1 2 3 4 5 6 7 8 9 10; do echo $RANK-$i; sleep 1; done; echo $(hostname)']\n");
+  const Afar afar(impatient + "program: [bash, -c, 'for i in 1 2 3 4 5 6 7 8 9 10; do echo $RANK-$i; sleep 1; done; echo $(hostname)']\n");
   const ProgramResult begun = afar.fabric({"apply", "--detach", "job.yaml"});
   BOOST_TEST(begun.status.shell_code() == 0, said(begun));
   BOOST_TEST(has(begun.output, ", conducted on h1: this machine may go\n"), said(begun));
@@ -110,7 +111,7 @@ BOOST_AUTO_TEST_CASE(a_closed_laptop_ends_nothing) {
 
 BOOST_AUTO_TEST_CASE(it_starts_again_without_the_machine_that_asked) {
   if (Hosts::left_out()) return;
-  const Afar afar(detached +
+  const Afar afar(impatient +
                   "restart: {max: 1, backoff: 0s}\n"
                   "program: [bash, -c, 'echo attempt $FABRIC_ATTEMPT; sleep 3; if [ $RANK$FABRIC_ATTEMPT = 10 ]; then exit 9; fi']\n");
   BOOST_TEST(afar.fabric({"apply", "--detach", "job.yaml"}).status.shell_code() == 0);
@@ -234,7 +235,7 @@ BOOST_AUTO_TEST_CASE(ctrl_c_while_it_is_handed_over_stops_it_there) {
 
 BOOST_AUTO_TEST_CASE(whoever_watches_is_killed_and_it_goes_on) {
   if (Hosts::left_out()) return;
-  const Afar afar(moved + steady);
+  const Afar afar(quick + ", controller: first_host, lease: 3s}\n" + steady);
   RunningCommand apply(Hosts::cluster(), afar.line({"apply", "job.yaml"}), afar.job().inside());
   BOOST_REQUIRE(eventually([&] { return has(apply.output(), "[3:3] up"); }));
   apply.signal(SIGKILL);
@@ -317,7 +318,7 @@ BOOST_AUTO_TEST_CASE(a_start_that_is_not_heard_of_is_no_success) {
   if (Hosts::left_out()) return;
   Hosts::cluster().output("rm -rf /var/tmp/waiting && mkdir -p /var/tmp/waiting");
   Hosts::cluster().exec({"tee", "/var/tmp/waiting/job.yaml"},
-                        {.input = "fabric: 1\nname: job\naccelerator: cpu\nbackend: ssh\n" + detached +
+                        {.input = "fabric: 1\nname: job\naccelerator: cpu\nbackend: ssh\n" + impatient +
                                   "code: {sync: .}\nprogram: {script: show.py, python: /usr/bin/python3}\n"});
   Hosts::cluster().exec({"tee", "/var/tmp/waiting/show.py"}, {.input = "print('up')\n"});
   at("h2",
@@ -349,7 +350,7 @@ BOOST_AUTO_TEST_CASE(a_start_that_is_not_heard_of_is_no_success) {
 
 BOOST_AUTO_TEST_CASE(a_first_host_that_comes_back_without_its_disk_has_lost_the_run) {
   if (Hosts::left_out()) return;
-  const Afar afar(detached + steady);
+  const Afar afar(impatient + steady);
   BOOST_TEST(afar.fabric({"apply", "-d", "job.yaml"}).status.shell_code() == 0);
   Hosts::cluster().crash("h1");
   BOOST_TEST(has(afar.fabric({"status", "job"}).output, "h1 does not answer"));

@@ -106,7 +106,7 @@ BOOST_AUTO_TEST_CASE(ctrl_c_stops_in_order) {
 
 BOOST_AUTO_TEST_CASE(a_pulled_cable_ends_ranks_on_both_sides) {
   if (Hosts::left_out()) return;
-  const Job job(four_hosts + steady);
+  const Job job(four_impatient_hosts + steady);
   RunningCommand apply(Hosts::cluster(), Job::line({"apply", "job.yaml"}), job.inside());
   BOOST_REQUIRE(eventually([&] { return has(apply.output(), "[2:2] up") && has(apply.output(), "[3:3] up"); }));
   const auto start = std::chrono::steady_clock::now();
@@ -124,7 +124,7 @@ BOOST_AUTO_TEST_CASE(a_pulled_cable_ends_ranks_on_both_sides) {
 
 BOOST_AUTO_TEST_CASE(a_host_that_crashes_ends_the_run) {
   if (Hosts::left_out()) return;
-  const Job job(four_hosts + steady);
+  const Job job(four_impatient_hosts + steady);
   RunningCommand apply(Hosts::cluster(), Job::line({"apply", "job.yaml"}), job.inside());
   BOOST_REQUIRE(eventually([&] { return has(apply.output(), "[1:1] up") && has(apply.output(), "[3:3] up"); }));
   Hosts::cluster().crash("h2");
@@ -152,7 +152,7 @@ BOOST_AUTO_TEST_CASE(a_killed_ssh_ends_the_run_and_is_named) {
 
 BOOST_AUTO_TEST_CASE(a_killed_controller_leaves_nothing) {
   if (Hosts::left_out()) return;
-  const Job job(four_hosts + steady);
+  const Job job(four_impatient_hosts + steady);
   Inside inside = job.inside();
   const fs::path folder = job.folder() / "tmp";
   fs::create_directories(folder);
@@ -308,7 +308,7 @@ BOOST_AUTO_TEST_CASE(logs_come_home_from_hosts_with_disks_of_their_own) {
         Hosts::cluster().output("cat " + run + "/nodes/" + std::to_string(rank) + "/rank-" + std::to_string(rank) + ".log");
     BOOST_TEST((log == std::to_string(rank) + " h" + std::to_string(rank + 1) + '\n' + numbers + run + "/plan.json" +
                            (rank == 2 ? "\nthe last" : "")),
-               log.substr(0, 100) << "..." << log.substr(log.size() - std::min<std::size_t>(log.size(), 300)));
+               log.substr(0, 100) << "..." << log.substr(log.size() - std::min<std::size_t>(log.size(), 300)) << result.errors);
   }
 }
 

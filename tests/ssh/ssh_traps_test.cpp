@@ -137,6 +137,26 @@ BOOST_AUTO_TEST_CASE(a_host_that_was_cut_off_is_not_waited_for_with_its_logs) {
   BOOST_TEST(run.leaves_nothing(seconds(15)));
 }
 
+// As when a host has heard nothing for the lease since the machine that asks was busy.
+BOOST_AUTO_TEST_CASE(logs_come_home_though_the_connection_for_questions_has_ended) {
+  if (Hosts::left_out()) return;
+  Hosts::cluster().output("rm -rf /var/tmp/runs", {.node = "head"});
+  const fs::path go = Hosts::cluster().home() / "go";
+  GoingRun run(two_hosts + "program: [bash, -c, 'echo up; while ! [ -e " + go.string() + " ]; do sleep 0.1; done; seq 100000']\n",
+               {"--runs", "/var/tmp/runs"});
+  BOOST_REQUIRE(signal_process(run.one("h2", fabric_program + " host "), SIGKILL));
+  std::ofstream(go) << "now";
+  const ProgramResult result = run.apply.wait(seconds(60));
+  fs::remove(go);
+  BOOST_TEST(result.status.shell_code() == 0, said(result));
+  BOOST_TEST(!has(result.errors + result.output, "the logs are those that were heard"), said(result));
+  std::string numbers = "up\n";
+  for (int i = 1; i <= 100000; ++i) numbers += std::to_string(i) + '\n';
+  const std::string log = Hosts::cluster().output("cat $(readlink -f /var/tmp/runs/job/latest)/nodes/1/rank-1.log") + '\n';
+  BOOST_TEST((log == numbers), log.substr(0, 200));
+  BOOST_TEST(run.leaves_nothing(seconds(15)));
+}
+
 // 255 is what ssh itself ends with where it has failed.
 BOOST_AUTO_TEST_CASE(a_code_of_255_is_told_apart_from_that_of_ssh) {
   if (Hosts::left_out()) return;

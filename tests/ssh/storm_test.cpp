@@ -34,40 +34,67 @@ namespace {
 
 constexpr int lease = 3000;  // milliseconds
 
-Cast cast_of_two_hosts() {
-  const std::string program = FABRIC_BINARY_DIR "/bin/fabric";
-  const auto on = [](const std::string& what, const std::string& host, bool ours, std::function<bool(const Inhabitant&)> is) {
-    return Victim{.name = what + " of " + host, .node = host, .is_ours = ours, .is = std::move(is)};
-  };
+const std::string program = FABRIC_BINARY_DIR "/bin/fabric";
+
+Victim on(const std::string& what, const std::string& host, bool ours, std::function<bool(const Inhabitant&)> is) {
+  return {.name = what + " of " + host, .node = host, .is_ours = ours, .is = std::move(is)};
+}
+
+// One that stays open, to that host.
+Victim connection(const std::string& from, const std::string& host) {
+  Victim victim = on("connection", host, true, [host](const Inhabitant& one) {
+    return one.line.starts_with("ssh ") && one.runs("ControlMaster=yes") && one.runs("-- " + host + ' ');
+  });
+  victim.node = from;
+  return victim;
+}
+
+// What is on both hosts, whoever conducts the run.
+Cast cast_of_hosts() {
   const auto is_listener = [](const Inhabitant& one) { return one.process.name == "sshd" && one.runs("[listener]"); };
   const auto is_session = [](const Inhabitant& one) { return one.process.name == "sshd" && !one.runs("[listener]"); };
-  std::vector<Victim> connections, listeners, sessions, answers, keepers, agents, cables;
+  std::vector<Victim> listeners, sessions, answers, keepers, agents;
   for (const std::string host : {"h1", "h2"}) {
-    const auto call_of = [host](const char* role) {
-      return [host, role](const Inhabitant& one) { return one.line.starts_with("ssh ") && one.runs(role) && one.runs("-- " + host + ' '); };
-    };
-    connections.push_back(on("connection", host, true, call_of("ControlMaster=yes")));
-    connections.back().node = "head";
     listeners.push_back({.name = "sshd of " + host, .node = host, .daemon = true, .is = is_listener});
     sessions.push_back(on("sshd's session", host, false, is_session));
-    answers.push_back(on("`fabric host`", host, true, [program](const Inhabitant& one) { return one.runs(program + " host "); }));
+    answers.push_back(on("`fabric host`", host, true, [](const Inhabitant& one) { return one.runs(program + " host "); }));
     keepers.push_back(on("keeper", host, true, [](const Inhabitant& one) { return one.process.name == "fabric-keeper"; }));
     agents.push_back(on("agent", host, true, [](const Inhabitant& one) { return one.process.name == "fabric-agent"; }));
-    cables.push_back({.name = host, .node = host, .cable = true});
   }
-  const Victim controller{.name = "the controller", .node = "head", .is = [program](const Inhabitant& one) {
-                            return one.line.starts_with(program + " apply");
-                          }};
-  return {{"controller", {controller}},
-          {"connection", connections},
-          {"sshd", listeners},
-          {"session", sessions},
-          {"answers", answers},
-          {"keeper", keepers},
-          {"agent", agents},
-          {"rank", {rank_victim(0, "h1"), rank_victim(1, "h1"), rank_victim(2, "h2"), rank_victim(3, "h2")}},
-          {"cable", cables}};
+  return {{"sshd", listeners},  {"session", sessions},
+          {"answers", answers}, {"keeper", keepers},
+          {"agent", agents},    {"rank", {rank_victim(0, "h1"), rank_victim(1, "h1"), rank_victim(2, "h2"), rank_victim(3, "h2")}}};
 }
+
+Victim command() {
+  return {.name = "the command", .node = "head", .is = [](const Inhabitant& one) { return one.line.starts_with(program + " apply"); }};
+}
+
+Cast cast_of_two_hosts() {
+  Cast cast = cast_of_hosts();
+  Victim controller = command();
+  controller.name = "the controller";
+  cast.insert(cast.begin(), {{"controller", {controller}}, {"connection", {connection("head", "h1"), connection("head", "h2")}}});
+  cast.push_back({"cable", {{.name = "h1", .node = "h1", .cable = true}, {.name = "h2", .node = "h2", .cable = true}}});
+  return cast;
+}
+
+// The command only watches: the controller is on the first host.
+Cast cast_of_first_host() {
+  Cast cast = cast_of_hosts();
+  const auto conducts = [](const Inhabitant& one) { return one.process.name == "fabric-conduct"; };
+  cast.insert(cast.begin(), {{"command", {command()}},
+                             {"controller", {on("controller", "h1", true, conducts)}},
+                             {"connection", {connection("h1", "h2")}},
+                             {"order", {connection("head", "h1")}}});
+  cast.push_back(
+      {"cable",
+       {{.name = "h1", .node = "h1", .cable = true, .other_end = "h2"}, {.name = "h2", .node = "h2", .cable = true, .other_end = "h1"}}});
+  cast.push_back({"cable of head", {{.name = "head", .node = "head", .cable = true, .other_end = "h1"}}});
+  return cast;
+}
+
+bool is_long(const Fault& fault) { return fault.done && fault.out > lease + 1000 && !fault.victim.daemon; }
 
 // The table above.
 bool ends_by_itself(const Round& round) {
@@ -78,8 +105,25 @@ bool ends_by_itself(const Round& round) {
     if (round.any(kind, Deed::kill)) return true;
   if (round.any("connection", Deed::stop) || round.any("agent", Deed::stop)) return true;
   // A sshd that listens is nothing to those who are connected.
-  return std::any_of(round.faults.begin(), round.faults.end(),
-                     [](const Fault& fault) { return fault.done && fault.out > lease + 1000 && !fault.victim.daemon; });
+  return std::any_of(round.faults.begin(), round.faults.end(), is_long);
+}
+
+// As there, but that nothing on the way between the command and the first host ends anything, nor lets the word of Ctrl-C through for sure.
+bool ends_by_itself_there(const Round& round) {
+  const auto on_the_way = [](const Fault& f) {
+    return f.done && (f.kind == "command" || f.kind == "order" || f.kind == "cable of head" || f.kind == "controller" ||
+                      f.victim.node == "h1" || f.victim.daemon);
+  };
+  if (round.any("controller", Deed::kill)) return true;
+  if (round.any("controller", Deed::stop) || round.moment == Moment::start) return false;
+  if (round.moment == Moment::end) return std::none_of(round.faults.begin(), round.faults.end(), on_the_way);
+  for (const char* kind : {"connection", "keeper", "agent", "rank"})
+    if (round.any(kind, Deed::kill)) return true;
+  if (round.any("connection", Deed::stop) || round.any("agent", Deed::stop)) return true;
+  return std::any_of(round.faults.begin(), round.faults.end(), [](const Fault& f) {
+    return f.done &&
+           (f.kind == "cable" ? is_long(f) : f.kind == "session" && f.victim.node == "h2" && (f.deed == Deed::kill || is_long(f)));
+  });
 }
 
 std::set<int> codes_of(const Round& round) {
@@ -91,28 +135,42 @@ std::set<int> codes_of(const Round& round) {
   return codes;
 }
 
-Scene scene_of_two_hosts() {
+Scene scene_on_hosts(const std::string& ssh) {
   Scene scene;
-  scene.cast = cast_of_two_hosts();
-  scene.job =
-      "fabric: 1\nname: storm\naccelerator: cpu\nbackend: ssh\ndevices: 2\nstop: {grace: 1s}\nssh: {hosts: [h1, h2], lease: 3s}\nprogram: [" FABRIC_BINARY_DIR
-      "/tests/rank_program";
+  scene.job = "fabric: 1\nname: storm\naccelerator: cpu\nbackend: ssh\ndevices: 2\nstop: {grace: 1s}\nssh: {hosts: [h1, h2], lease: 3s" +
+              ssh + "}\nprogram: [" FABRIC_BINARY_DIR "/tests/rank_program";
   for (const std::string& actions : test::misbehaviour()) scene.job += ", \"" + actions + '"';
   scene.job += "]\n";
   scene.bystanders_node = "h2";
   scene.escapes = kills_keeper_and_agent;
-  scene.ends_by_itself = ends_by_itself;
   scene.codes = codes_of;
   scene.daemons = {"sshd"};
   return scene;
 }
 
-}  // namespace
+Scene scene_of_two_hosts() {
+  Scene scene = scene_on_hosts("");
+  scene.cast = cast_of_two_hosts();
+  scene.ends_by_itself = ends_by_itself;
+  return scene;
+}
 
-BOOST_AUTO_TEST_CASE(storm) {
+Scene scene_of_first_host() {
+  Scene scene = scene_on_hosts(", controller: first_host");
+  scene.cast = cast_of_first_host();
+  scene.ends_by_itself = ends_by_itself_there;
+  // Who has lost the command, or the patience with it, goes to the first host.
+  scene.end_otherwise = [](const Cluster& cluster) {
+    cluster.output(
+        "pkill -CONT -x fabric-conduct; cd $(ls -td ~/storm-* | head -1) && timeout 20 " + program + " cancel --now storm 2>&1 || true",
+        {.node = "h1"});
+  };
+  return scene;
+}
+
+void rage_over(const Scene& scene) {
   const SshHosts::Options options{.hosts = 2, .lines = {"KexAlgorithms curve25519-sha256"}};
   if (left_out(SshHosts::missing(options))) return;
-  const Scene scene = scene_of_two_hosts();
   test::rage({.share = 3,
               .describe =
                   [&scene](unsigned seed) {
@@ -128,3 +186,9 @@ BOOST_AUTO_TEST_CASE(storm) {
                     };
                   }});
 }
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(storm) { rage_over(scene_of_two_hosts()); }
+
+BOOST_AUTO_TEST_CASE(storm_on_the_first_host) { rage_over(scene_of_first_host()); }
