@@ -42,7 +42,7 @@ std::string line_of(const ArrayTask& task, const Terminal& out) {
   const RunStatus& status = task.run->status;
   std::string line =
       out.paint(Style::faint, fmt::format("[{}]", task.index)) + ' ' + out.paint(style_of_state(status.state), sanitised(status.state));
-  if (status.ended) line += " after " + spoken_duration(*status.ended - status.started);
+  if (status.ended && status.started > 0) line += " after " + spoken_duration(*status.ended - status.started);
   if (!status.message.empty()) line += ": " + sanitised(status.message);
   return line + '\n';
 }
@@ -113,9 +113,14 @@ void tell_end_of_array(const RunDirectory& run, const ArraySummary& summary, con
 std::string array_table(const ArraySummary& summary, const Terminal& out) {
   std::vector<std::vector<std::string>> rows = {{}};
   for (const char* heading : {"task", "state", "attempt", "took", "exit", ""}) rows[0].push_back(out.paint(Style::faint, heading));
-  for (const ArrayTask& task : summary.tasks) {
+  for (std::size_t i = 0; i < summary.tasks.size(); ++i) {
+    const ArrayTask& task = summary.tasks[i];
     if (!task.run) {
-      rows.push_back({std::to_string(task.index), "not begun", "", "", "", ""});
+      // Of thousands mostly all wait.
+      while (i + 1 < summary.tasks.size() && !summary.tasks[i + 1].run) ++i;
+      const std::int64_t last = summary.tasks[i].index;
+      rows.push_back(
+          {std::to_string(task.index) + (last > task.index ? '-' + std::to_string(last) : std::string()), "not begun", "", "", "", ""});
       continue;
     }
     const RunStatus& status = task.run->status;

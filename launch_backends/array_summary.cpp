@@ -4,6 +4,7 @@
 #include <csignal>
 #include <filesystem>
 #include <limits>
+#include <tuple>
 #include <utility>
 
 #include "launch_backends/slurm_array.hpp"
@@ -22,8 +23,11 @@ std::optional<RunDirectory> task_of(const RunDirectory& run, std::int64_t index)
   }
 }
 
-// One that was taken from the queue has none.
-double end_of(const RunSummary& run) { return run.status.ended.value_or(std::numeric_limits<double>::infinity()); }
+// Where several did not finish: a failure explains more than a stop, that than what never began, and of the like the first.
+std::tuple<bool, bool, double> order_of(const RunSummary& run) {
+  const RunStatus& status = run.status;
+  return {status.state == "stopped", status.started == 0, status.ended.value_or(std::numeric_limits<double>::infinity())};
+}
 
 std::string tasks_in_words(std::size_t count, std::size_t of) {
   return std::to_string(count) + " of " + std::to_string(of) + (of == 1 ? " task" : " tasks");
@@ -78,7 +82,7 @@ ArraySummary array_summary(const SlurmQueue& queue, const RunDirectory& run, con
     if (!task.run || task.run->standing.in_queue) ++waiting;
     else if (task.run->standing.goes_on) ++running;
     else if (task.run->status.state == "finished") ++finished;
-    else if (++failed; !first_failed || end_of(*task.run) < end_of(*first_failed)) first_failed = &*task.run;
+    else if (++failed; !first_failed || order_of(*task.run) < order_of(*first_failed)) first_failed = &*task.run;
     if (task.run && task.run->standing.goes_on) standing.goes_on = true;
     if (task.run) status.attempt = std::max(status.attempt, task.run->status.attempt);
   }

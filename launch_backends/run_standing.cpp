@@ -215,8 +215,12 @@ bool cancel_waiting_task(const RunDirectory& array, std::int64_t index) {
   const std::string path = run_of_index(array.path(), index);
   const SlurmJob job{
       .id = whole->id + '_' + std::to_string(index), .cluster = whole->cluster, .submitted = whole->submitted, .task = index};
-  cancel_slurm_job(job, true);
-  const SlurmStanding found = look_into_queue(path, job);
+  SlurmStanding found = look_into_queue(path, job);
+  if (found.phase == Phase::waiting) {
+    // Told to take it only if it waits, scancel of SLURM 22.05 takes all of its array that wait.
+    cancel_slurm_job(job);
+    found = look_into_queue(path, job);
+  }
   if (found.phase == Phase::unreachable) throw std::runtime_error(found.reason);
   std::error_code error;
   if (found.phase != Phase::gone || fs::exists(path + "/plan.json", error)) return false;

@@ -53,10 +53,11 @@ int run_list(const Invocation& invocation) {
   for (const RunSummary& run : all) {
     const RunStatus& s = run.status;
     const bool of_some_time_ago = !run.standing.answered && !run.standing.host.empty();
+    const std::string& what = of_some_time_ago || (s.message.empty() && run.standing.goes_on) ? run.standing.detail : s.message;
     const double took = s.ended.value_or(now_seconds()) - s.started;
     rows.push_back({sanitised(run.id), out.paint(style_of(s.state), sanitised(s.state)), s.started > 0 ? local_time(s.started) : "",
                     s.started > 0 && (s.ended || s.state != "lost") ? spoken_duration(took) : "",
-                    s.exit_code ? std::to_string(*s.exit_code) : "", sanitised(of_some_time_ago ? run.standing.detail : s.message)});
+                    s.exit_code ? std::to_string(*s.exit_code) : "", sanitised(what)});
   }
   // One node of several, which most often there is none of.
   if (std::any_of(all.begin(), all.end(), [](const RunSummary& run) { return run.status.node_rank.has_value(); })) {

@@ -136,6 +136,7 @@ BOOST_AUTO_TEST_CASE(thirty_thousand_indices_are_told_of_and_stopped) {
   BOOST_TEST(whole.find("state")->as_string() == "running");
   BOOST_TEST(whole.find("tasks")->as_array().size() == 30000u);
   BOOST_TEST(has(job.fabric({"list"}).output, "2 of 30000 tasks running"));
+  BOOST_TEST(has(job.fabric({"status", "job"}).output, "\n  2-29999  not begun"));
   const ProgramResult one = job.fabric({"cancel", "job_29999"});
   BOOST_TEST(one.status.shell_code() == 0, said(one));
   BOOST_TEST(job.status("job_29999").find("state")->as_string() == "stopped");
