@@ -119,7 +119,8 @@ FollowEnd follow_run(const RunDirectory& run, RunView& view, RankFilter filter, 
   std::string told;
   bool closing = false, delivered = false;
   Clock::time_point starts_until{};
-  Clock::time_point insist_at = Clock::time_point::max();
+  Clock::time_point insist_at = Clock::time_point::max(), tell_again_at = Clock::time_point::max();
+  std::string why_not_told;
   for (int passed_on = 0;;) {
     const RunStanding& stands = standing.look(closing);
     const bool last = !stands.goes_on;
@@ -134,15 +135,18 @@ FollowEnd follow_run(const RunDirectory& run, RunView& view, RankFilter filter, 
     if (last) return {true, delivered ? static_cast<int>(last_interrupt) : 0};
     if (stands.in_queue) closing = false;  // it was put back
     if (!closing && stands.detail != std::exchange(told, stands.detail) && !told.empty()) say(told);
-    if (interrupts > passed_on) {
+    if (interrupts > passed_on || Clock::now() >= tell_again_at) {
       if (!how.stops) return {};
       passed_on = interrupts;
+      tell_again_at = Clock::time_point::max();
       try {
         // Hurried only if the first was heard.
         delivered |= stop_run(run, last_interrupt, delivered);
         if (delivered) insist_at = Clock::now() + time_to_insist;
       } catch (const std::runtime_error& error) {
-        say(std::string("the run could not be told to stop, and goes on: ") + error.what());
+        if (std::exchange(why_not_told, error.what()) != error.what())
+          say("the run could not be told to stop, and goes on until it can: " + why_not_told);
+        tell_again_at = Clock::now() + 2s;
       }
     }
     if (Clock::now() > insist_at) {

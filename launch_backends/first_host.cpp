@@ -17,6 +17,7 @@
 #include "launch_backends/controller_place.hpp"
 #include "launch_backends/descriptor.hpp"
 #include "launch_backends/process.hpp"
+#include "launch_backends/process_tree.hpp"
 #include "launch_backends/protocol.hpp"
 #include "launch_backends/run_directory.hpp"
 #include "launch_backends/run_record.hpp"
@@ -40,6 +41,13 @@ class ConsoleLog : public RunObserver {
   void on_line(std::int64_t, std::int64_t, std::string_view) override {}
   void on_unfinished(std::int64_t, std::int64_t, std::string_view, bool) override {}
   void on_tick() override {}
+};
+
+struct DiesWithParent {
+  DiesWithParent() { die_with_parent(); }
+  ~DiesWithParent() { wake_at_end_of_parent(); }
+  DiesWithParent(const DiesWithParent&) = delete;
+  DiesWithParent& operator=(const DiesWithParent&) = delete;
 };
 
 // Whether the agent that holds the keys of this process is the end of a connection, and goes with whoever has made that.
@@ -126,6 +134,8 @@ messages::ConductReport FirstHost::answer(const messages::ConductInquiry& inquir
 }
 
 void FirstHost::look(const messages::ConductInquiry& inquiry, messages::ConductReport& report) {
+  // Its own hosts can take long to answer; meanwhile it does not see the end of the connection that it was asked over.
+  const DiesWithParent dies;
   if (has_a_passing_agent()) unsetenv("SSH_AUTH_SOCK");
   backend_ = make_ssh_backend_of_first_host(self_, inquiry.fabric);
   Diagnostics diagnostics;

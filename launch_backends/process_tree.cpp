@@ -157,6 +157,8 @@ void wake_process(const ProcessEntry& process) {
 
 void wake_at_end_of_parent() { prctl(PR_SET_PDEATHSIG, SIGCONT); }
 
+void die_with_parent() { prctl(PR_SET_PDEATHSIG, SIGKILL); }
+
 void become_subreaper() {
   if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) throw std::system_error(errno, std::generic_category(), "cannot become a subreaper");
 }

@@ -44,6 +44,9 @@ void wake_process(const ProcessEntry& process);
 // From now on this process goes on, should it be stopped, when the one that started it ends: the kernel sends SIGCONT then.
 void wake_at_end_of_parent();
 
+// In its place: from now on this process is killed when the one that started it ends.
+void die_with_parent();
+
 // Makes this process the one to which orphaned descendants fall. Throws std::system_error.
 void become_subreaper();
 

@@ -23,12 +23,12 @@ namespace fs = std::filesystem;
 
 constexpr double seconds_to_reach_holder = 10;
 
-// The process that holds the run's lock has written its number into it. False if it cannot be reached, as in the moment in which one
-// takes the lock.
+// The process that holds the run's lock has written its number into it. It goes on, should it be stopped. False if it cannot be reached,
+// as in the moment in which one takes the lock.
 bool signal_holder(const RunDirectory& run, int signal) {
   const auto pid = static_cast<pid_t>(run.holder());
   const std::optional<ProcessEntry> entry = pid > 0 ? process_entry(pid) : std::nullopt;
-  return entry && !entry->ended && kill(pid, signal) == 0;
+  return entry && !entry->ended && kill(pid, signal) == 0 && kill(pid, SIGCONT) == 0;
 }
 
 // Whoever carries it out beside SLURM looks into the folder, and so does a later start of the same job.

@@ -18,6 +18,7 @@
 #include <system_error>
 
 #include "launch_backends/bind_ranks.hpp"
+#include "launch_backends/held_signals.hpp"
 #include "launch_backends/open_files.hpp"
 #include "launch_backends/process.hpp"
 #include "launch_backends/program_digest.hpp"
@@ -43,49 +44,6 @@ std::string own_bytes() {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-// A child that has left must not end us by a signal.
-class SigpipeIgnored {
- public:
-  SigpipeIgnored() {
-    struct sigaction ignore {};
-    ignore.sa_handler = SIG_IGN;
-    sigaction(SIGPIPE, &ignore, &before_);
-  }
-  ~SigpipeIgnored() { sigaction(SIGPIPE, &before_, nullptr); }
-  SigpipeIgnored(const SigpipeIgnored&) = delete;
-  SigpipeIgnored& operator=(const SigpipeIgnored&) = delete;
-
- private:
-  struct sigaction before_ {};
-};
-
-volatile std::sig_atomic_t told_to_end = 0;
-
-// While hosts are asked, a signal that ends this process lets it put its things away first. Where a run goes on, signals are read in
-// another way and are blocked.
-class EndHeldUp {
- public:
-  EndHeldUp() {
-    told_to_end = 0;
-    struct sigaction note {};
-    note.sa_handler = [](int signal) { told_to_end = signal; };
-    for (std::size_t i = 0; i < signals_.size(); ++i) {
-      sigaction(signals_[i], nullptr, &before_[i]);
-      // One that is ignored stays so.
-      if (before_[i].sa_handler == SIG_DFL) sigaction(signals_[i], &note, nullptr);
-    }
-  }
-  ~EndHeldUp() {
-    for (std::size_t i = 0; i < signals_.size(); ++i) sigaction(signals_[i], &before_[i], nullptr);
-  }
-  EndHeldUp(const EndHeldUp&) = delete;
-  EndHeldUp& operator=(const EndHeldUp&) = delete;
-
- private:
-  static constexpr std::array<int, 3> signals_ = {SIGINT, SIGTERM, SIGHUP};
-  std::array<struct sigaction, 3> before_{};
-};
-
 // What a sshd that has too many at its door says, and what a network that swallows a packet makes of it.
 bool is_worth_another_try(const std::string& said) {
   constexpr std::array<std::string_view, 5> words = {"kex_exchange_identification", "ssh_exchange_identification", "Connection reset by",
@@ -97,23 +55,6 @@ std::chrono::milliseconds pause_before(int tries) {
   static std::minstd_rand random(static_cast<unsigned>(getpid()));
   return std::chrono::milliseconds((200 << std::min(tries, 4)) / 2 + static_cast<int>(random() % 400));
 }
-
-// Hears of those that were blocked; where they are noted.
-class SignalsLetIn {
- public:
-  SignalsLetIn() {
-    sigset_t let_in;
-    sigemptyset(&let_in);
-    for (const int signal : {SIGINT, SIGTERM}) sigaddset(&let_in, signal);
-    pthread_sigmask(SIG_UNBLOCK, &let_in, &before_);
-  }
-  ~SignalsLetIn() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsLetIn(const SignalsLetIn&) = delete;
-  SignalsLetIn& operator=(const SignalsLetIn&) = delete;
-
- private:
-  sigset_t before_{};
-};
 
 }  // namespace
 
@@ -166,6 +107,9 @@ void SshFleet::connect() {
   }
   const auto is_on_its_way = [](const auto& link) { return link->waits() && link->pid > 0; };
   while (std::any_of(links_.begin(), links_.end(), [](const auto& link) { return link->waits(); })) {
+    if (signal_waits())
+      for (const auto& link : links_)
+        if (link->waits()) refuse(*link, "not connected to any more, since the run was told to end");
     const Clock::time_point now = Clock::now();
     auto room = static_cast<std::ptrdiff_t>(at_once_) - std::count_if(links_.begin(), links_.end(), is_on_its_way);
     Clock::time_point soonest = now + 1s;
@@ -238,10 +182,10 @@ void SshFleet::start(Link& link) {
 
 // One that ends this process does so when our things are put away.
 void SshFleet::heed_signals() {
-  if (told_to_end == 0) return;
+  if (signal_to_end() == 0) return;
   close();
-  std::signal(told_to_end, SIG_DFL);
-  raise(told_to_end);
+  std::signal(signal_to_end(), SIG_DFL);
+  raise(signal_to_end());
 }
 
 // Until something is said by one of them, or one ends.
@@ -482,7 +426,7 @@ SshFleet::Calls SshFleet::run_for_each(const std::vector<std::vector<std::string
   std::vector<Call> running(links_.size());
   std::size_t next = 0, begun = 0;
   while (next < links_.size() || begun > 0) {
-    for (; next < links_.size() && begun < called_at_once && told_to_end == 0; ++next) {
+    for (; next < links_.size() && begun < called_at_once && signal_to_end() == 0; ++next) {
       if (calls[next].empty()) continue;
       const FileDescriptor said(open(file_of(*links_[next], ".call").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600));
       ProcessStart start;
@@ -509,24 +453,24 @@ SshFleet::Calls SshFleet::run_for_each(const std::vector<std::vector<std::string
     keep_alive();
     for (std::size_t i = 0; i < running.size(); ++i) {
       Call& call = running[i];
-      const bool in_time = Clock::now() < call.give_up && told_to_end == 0;
+      const bool in_time = Clock::now() < call.give_up && signal_to_end() == 0;
       if (call.pid == 0 || (watched[i].revents == 0 && in_time)) continue;
       problems[i] = end_of(call, *links_[i], in_time);
       --begun;
     }
-    if (told_to_end != 0) {
+    if (signal_to_end() != 0) {
       for (; next < links_.size(); ++next)
-        if (!calls[next].empty()) problems[next] = "stopped by SIG" + signal_name(told_to_end);
+        if (!calls[next].empty()) problems[next] = "stopped by SIG" + signal_name(signal_to_end());
     }
   }
-  return {std::move(problems), told_to_end};
+  return {std::move(problems), signal_to_end()};
 }
 
 std::string SshFleet::end_of(Call& call, const Link& link, bool in_time) const {
   if (!in_time) kill(-call.pid, SIGKILL);
   const ExitStatus exit = wait_for(std::exchange(call.pid, 0));
   call.process.reset();
-  if (told_to_end != 0) return "stopped by SIG" + signal_name(told_to_end);
+  if (signal_to_end() != 0) return "stopped by SIG" + signal_name(signal_to_end());
   if (!in_time) return "it took too long";
   if (exit.good()) return "";
   // Programs that copy say first what went wrong, and last that they end; before them a shell there may say what it likes.

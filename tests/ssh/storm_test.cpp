@@ -57,7 +57,9 @@ Cast cast_of_hosts() {
   for (const std::string host : {"h1", "h2"}) {
     listeners.push_back({.name = "sshd of " + host, .node = host, .daemon = true, .is = is_listener});
     sessions.push_back(on("sshd's session", host, false, is_session));
-    answers.push_back(on("`fabric host`", host, true, [](const Inhabitant& one) { return one.runs(program + " host "); }));
+    answers.push_back(on("`fabric host`", host, true, [](const Inhabitant& one) {
+      return one.runs(program + " host ") && one.process.name != "fabric-conduct";  // which was one before
+    }));
     keepers.push_back(on("keeper", host, true, [](const Inhabitant& one) { return one.process.name == "fabric-keeper"; }));
     agents.push_back(on("agent", host, true, [](const Inhabitant& one) { return one.process.name == "fabric-agent"; }));
   }
@@ -82,11 +84,16 @@ Cast cast_of_two_hosts() {
 // The command only watches: the controller is on the first host.
 Cast cast_of_first_host() {
   Cast cast = cast_of_hosts();
+  // For what answers the command on the first host it waits longer than this takes.
+  Victim order = connection("head", "h1");
+  order.is_ours = false;
+  for (auto& [kind, victims] : cast)
+    if (kind == "answers") victims.front().is_ours = false;
   const auto conducts = [](const Inhabitant& one) { return one.process.name == "fabric-conduct"; };
   cast.insert(cast.begin(), {{"command", {command()}},
                              {"controller", {on("controller", "h1", true, conducts)}},
                              {"connection", {connection("h1", "h2")}},
-                             {"order", {connection("head", "h1")}}});
+                             {"order", {order}}});
   cast.push_back(
       {"cable",
        {{.name = "h1", .node = "h1", .cable = true, .other_end = "h2"}, {.name = "h2", .node = "h2", .cable = true, .other_end = "h1"}}});
@@ -161,6 +168,7 @@ Scene scene_of_first_host() {
   scene.ends_by_itself = ends_by_itself_there;
   // Who has lost the command, or the patience with it, goes to the first host.
   scene.end_otherwise = [](const Cluster& cluster) {
+    cluster.output("pkill -TERM -x fabric || true");
     cluster.output(
         "pkill -CONT -x fabric-conduct; cd $(ls -td ~/storm-* | head -1) && timeout 20 " + program + " cancel --now storm 2>&1 || true",
         {.node = "h1"});
