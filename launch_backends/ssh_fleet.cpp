@@ -401,12 +401,12 @@ void SshFleet::take_pongs() {
 
 void SshFleet::drop_silent(std::chrono::milliseconds patience) {
   const SigpipeIgnored ignored;
-  keep_alive();  // what comes from now on is an answer to this
+  keep_alive();  // what comes from now on is an answer to this, or to what is asked next: it may have come already
   const Clock::time_point asked = Clock::now(), deadline = asked + patience;
   const auto is_awaited = [asked](const auto& link) { return link->connected && !link->stands_by && link->heard < asked; };
   while (std::any_of(links_.begin(), links_.end(), is_awaited) && Clock::now() < deadline) {
-    wait(deadline);
-    take_pongs();
+    wait(std::min(deadline, Clock::now() + 100ms));
+    keep_alive();
   }
   for (const auto& link : links_)
     if (is_awaited(link)) refuse(*link, "the connection does not answer any more");
