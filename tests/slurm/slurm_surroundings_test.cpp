@@ -90,10 +90,11 @@ BOOST_AUTO_TEST_CASE(modules_and_environments_reach_ranks_of_both_shapes) {
   const std::string venv = (home / "venv").string();
   for (const std::string shape : {"agent", "srun"})
     for (const bool conda : {true, false}) {
-      const Job job("num_nodes: 2\nslurm: {shape: " + shape + ", modules: [cuda/12.6, nccl], " +
-                    (conda ? "conda: train" : "venv: " + venv) +
-                    ", setup: ['export OF_SETUP=\"a  b\"', 'echo set >prepared'], teardown: ['echo \"$OF_SETUP $(hostname)\" >over']}\n"
-                    "program: [bash, -c, 'echo \"$LOADED|$CONDA_DEFAULT_ENV|$VIRTUAL_ENV|$OF_SETUP\"; [ $RANK = 0 ] || exit 3']\n");
+      // One that fails at once would end the other before it has begun.
+      const Job job(
+          "num_nodes: 2\nslurm: {shape: " + shape + ", modules: [cuda/12.6, nccl], " + (conda ? "conda: train" : "venv: " + venv) +
+          ", setup: ['export OF_SETUP=\"a  b\"', 'echo set >prepared'], teardown: ['echo \"$OF_SETUP $(hostname)\" >over']}\n"
+          "program: [bash, -c, 'echo \"$LOADED|$CONDA_DEFAULT_ENV|$VIRTUAL_ENV|$OF_SETUP\"; if [ $RANK = 0 ]; then touch up; else while ! [ -e up ]; do sleep 0.1; done; exit 3; fi']\n");
       const ProgramResult result = with_variables(job, variables, Job::line({"apply", "job.yaml"}));
       BOOST_TEST(result.status.shell_code() == 3, said(result));
       for (int rank = 0; rank < 2; ++rank)
