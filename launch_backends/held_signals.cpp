@@ -33,10 +33,13 @@ EndHeldUp::~EndHeldUp() {
 
 int signal_to_end() { return noted; }
 
-bool signal_waits() {
+int waiting_signal() {
   sigset_t waiting;
   sigemptyset(&waiting);
-  return sigpending(&waiting) == 0 && (sigismember(&waiting, SIGINT) == 1 || sigismember(&waiting, SIGTERM) == 1);
+  if (sigpending(&waiting) != 0) return 0;
+  for (const int signal : {SIGINT, SIGTERM})
+    if (sigismember(&waiting, signal) == 1) return signal;
+  return 0;
 }
 
 SignalsLetIn::SignalsLetIn() {

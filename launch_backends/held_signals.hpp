@@ -36,8 +36,8 @@ class EndHeldUp {
 // The one that was noted since the last EndHeldUp began; 0: none.
 int signal_to_end();
 
-// Whether SIGINT or SIGTERM is blocked and has come: whoever takes it later is not to be kept waiting.
-bool signal_waits();
+// SIGINT or SIGTERM, if it is blocked and has come: whoever takes it later is not to be kept waiting. 0: none.
+int waiting_signal();
 
 // Lets in those that are blocked.
 class SignalsLetIn {

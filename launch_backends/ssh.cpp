@@ -14,6 +14,7 @@
 #include "launch_backends/code_snapshot.hpp"
 #include "launch_backends/controller.hpp"
 #include "launch_backends/controller_place.hpp"
+#include "launch_backends/held_signals.hpp"
 #include "launch_backends/process.hpp"
 #include "launch_backends/protocol.hpp"
 #include "launch_backends/run_record.hpp"
@@ -153,6 +154,7 @@ class SshBackend : public LaunchBackend {
   std::optional<Outcome> submit(const Plan& plan, const Submission&, const RunOptions& options, RunObserver& observer) override {
     // It may be a copy of the process that looked.
     fleet_->connect();
+    if (std::optional<Outcome> unreached = all_are_reached(options)) return unreached;
     RunOptions all = options;
     all.nodes = start_.nodes;
     if (!on_first_host_) all.variables = variables_to_send(plan.job.ssh->send);
@@ -187,6 +189,17 @@ class SshBackend : public LaunchBackend {
     if (installed_) how.fabric = installed_;
     fleet_.emplace(std::move(hosts), std::move(how), self_, there_, on_first_host_);
     fleet_->connect();
+  }
+
+  // How the run ended, if one is not.
+  std::optional<Outcome> all_are_reached(const RunOptions& options) const {
+    for (std::size_t i = 0; i < fleet_->size(); ++i) {
+      if (fleet_->problem(i).empty()) continue;
+      const RunDirectory run = RunDirectory::open(options.run_directory);
+      if (const int signal = waiting_signal()) return stop_attempt(run, options.attempt, signal);
+      return refuse_attempt(run, options.attempt, fleet_->host(i) + ": " + fleet_->problem(i));
+    }
+    return std::nullopt;
   }
 
   // To those that do not see it. How the run ended, if that did not succeed.

@@ -107,7 +107,7 @@ void SshFleet::connect() {
   }
   const auto is_on_its_way = [](const auto& link) { return link->waits() && link->pid > 0; };
   while (std::any_of(links_.begin(), links_.end(), [](const auto& link) { return link->waits(); })) {
-    if (signal_waits())
+    if (waiting_signal() != 0)
       for (const auto& link : links_)
         if (link->waits()) refuse(*link, "not connected to any more, since the run was told to end");
     const Clock::time_point now = Clock::now();

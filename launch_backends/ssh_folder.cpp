@@ -10,12 +10,14 @@
 #include <cstdlib>
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
 namespace fabric {
 namespace {
 
 namespace fs = std::filesystem;
 
+constexpr int most_tries_at_folder = 100;
 constexpr std::size_t longest_folder = 70;  // a socket's path is at most 108 bytes, and ssh adds some
 
 // Held for as long as somebody uses the folder; the kernel lets go of it when that is killed. Closed where it cannot be had.
@@ -23,6 +25,13 @@ FileDescriptor lock_of(const std::string& folder, int flags) {
   FileDescriptor lock(open((folder + "/lock").c_str(), O_RDWR | O_CLOEXEC | flags, 0600));
   if (lock && flock(lock.get(), LOCK_EX | LOCK_NB) != 0) lock.reset();
   return lock;
+}
+
+bool is_there(const std::string& folder, int lock) {
+  struct stat held {
+  }, found{};
+  return fstat(lock, &held) == 0 && stat((folder + "/lock").c_str(), &found) == 0 && held.st_ino == found.st_ino &&
+         held.st_dev == found.st_dev;
 }
 
 // What those have left that were killed.
@@ -44,9 +53,14 @@ SshFolder make_ssh_folder() {
   const char* runtime = std::getenv("XDG_RUNTIME_DIR");
   for (const std::string& parent : {std::string(runtime ? runtime : ""), fs::temp_directory_path().string(), std::string("/tmp")}) {
     if (parent.empty() || parent.size() > longest_folder) continue;
-    std::string path = parent + "/fabric-ssh-XXXXXX";
     clear_folders(parent);
-    if (mkdtemp(path.data())) return {path, lock_of(path, O_CREAT)};  // of mode 0700
+    for (int tries = 0; tries < most_tries_at_folder; ++tries) {
+      std::string path = parent + "/fabric-ssh-XXXXXX";
+      if (!mkdtemp(path.data())) break;  // of mode 0700
+      // Before it was locked, somebody else may have taken it for one that was left.
+      FileDescriptor lock = lock_of(path, O_CREAT);
+      if (lock && is_there(path, lock.get())) return {std::move(path), std::move(lock)};
+    }
   }
   throw std::system_error(errno, std::generic_category(), "cannot make a folder for connections of ssh");
 }

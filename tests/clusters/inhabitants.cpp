@@ -9,13 +9,6 @@
 namespace fabric::testing {
 namespace {
 
-std::string bytes_of(pid_t pid, const char* file) {
-  // Of one that ends just now the reading fails.
-  std::ostringstream text;
-  text << std::ifstream("/proc/" + std::to_string(pid) + '/' + file, std::ios::binary).rdbuf();
-  return text.str();
-}
-
 // A name for the machine that a process takes itself to be on.
 std::string machine_of(pid_t pid) {
   std::error_code error;
@@ -32,6 +25,12 @@ bool is_of_the_cluster(const Inhabitant& inhabitant) {
 }
 
 }  // namespace
+
+std::string bytes_of(pid_t pid, const std::string& file) {
+  std::ostringstream text;
+  text << std::ifstream("/proc/" + std::to_string(pid) + '/' + file, std::ios::binary).rdbuf();
+  return text.str();
+}
 
 std::vector<Inhabitant> inhabitants_of(const Cluster& cluster) {
   std::vector<Inhabitant> found;

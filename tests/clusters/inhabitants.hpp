@@ -18,6 +18,9 @@ struct Inhabitant {
   bool same_as(const Inhabitant& other) const { return process.pid == other.process.pid && process.start == other.process.start; }
 };
 
+// A file of /proc about a process; what could be read of it, if that ends meanwhile.
+std::string bytes_of(pid_t pid, const std::string& file);
+
 std::vector<Inhabitant> inhabitants_of(const Cluster& cluster);
 
 // Of the variables that it was started with; empty if it has none of that name.

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <sstream>
 
+#include "tests/clusters/inhabitants.hpp"
 #include "tests/slurm/slurm_job.hpp"
 
 using namespace fabric;
@@ -54,11 +55,9 @@ void check_that_starts_followed_each_other(const Job& job) {
 std::vector<std::string> left_of(const std::string& run) {
   std::vector<std::string> left;
   for (const pid_t pid : Slurm::cluster().processes()) {
-    const std::string folder = "/proc/" + std::to_string(pid) + '/';
-    std::ifstream file(folder + "environ", std::ios::binary);
-    const std::string variables = '\0' + std::string(std::istreambuf_iterator<char>(file), {});
+    const std::string variables = '\0' + bytes_of(pid, "environ");
     if (variables.find('\0' + ("SLURM_SUBMIT_DIR=" + run) + '\0') == std::string::npos) continue;
-    std::string words = read_text(folder + "cmdline");
+    std::string words = bytes_of(pid, "cmdline");
     std::replace(words.begin(), words.end(), '\0', ' ');
     if (!words.empty()) left.push_back(words);
   }

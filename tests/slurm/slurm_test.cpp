@@ -267,11 +267,13 @@ BOOST_AUTO_TEST_CASE(a_node_that_crashes_ends_the_ranks_and_the_requeued_job_goe
       "num_nodes: 2\nslurm: {requeue: true}\n"
       "program: [bash, -c, 'echo attempt $FABRIC_ATTEMPT; [ $FABRIC_ATTEMPT = 1 ] || sleep 100']\n");
   RunningCommand apply(Slurm::cluster(), Job::line({"apply", "job.yaml"}), job.inside());
-  BOOST_REQUIRE(eventually([&] { return apply.output().find("[1:1] attempt 0") != std::string::npos; }));
+  BOOST_TEST_REQUIRE(eventually([&] { return apply.output().find("[1:1] attempt 0") != std::string::npos; }),
+                     apply.output() + apply.errors() + Slurm::cluster().output("squeue -a; sinfo -N -l"));
   const std::string id = job.job_id();
   Slurm::cluster().crash("n2");
   BOOST_TEST(eventually([&] { return Slurm::cluster().output("squeue -h -o %T -j " + id) == "PENDING"; }, seconds(60)));
-  BOOST_TEST(eventually([&] { return Slurm::cluster().output("sinfo -h -o %T -n n1") == "idle"; }, seconds(60)));
+  BOOST_TEST(eventually([&] { return Slurm::cluster().output("sinfo -h -o %T -n n1") == "idle"; }, seconds(60)),
+             Slurm::cluster().output("squeue -a; sinfo -N -l"));
   // Nothing is left on the node that did not crash.
   BOOST_TEST(Slurm::cluster().output("grep -l FABRIC_RUN_ID /proc/[0-9]*/environ 2>/dev/null || true", {.node = "n1"}) == "");
   sleep(1);  // SLURM may still be ending what was there, and would end the new start with it

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "schema/json.hpp"
+#include "tests/clusters/inhabitants.hpp"
 #include "tests/clusters/ssh_hosts.hpp"
 
 namespace fabric::testing {
@@ -65,8 +66,7 @@ inline bool has(const std::string& text, const std::string& part) { return text.
 
 // Of a process that may be gone.
 inline std::string command_line_of(pid_t pid) {
-  std::ifstream in("/proc/" + std::to_string(pid) + "/cmdline", std::ios::binary);
-  std::string line{std::istreambuf_iterator<char>(in), {}};
+  std::string line = bytes_of(pid, "cmdline");
   std::replace(line.begin(), line.end(), '\0', ' ');
   return line;
 }
