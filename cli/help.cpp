@@ -18,7 +18,25 @@ std::string paragraphs(std::string_view text, const Terminal& terminal) {
   return out;
 }
 
+std::string indented(std::string_view text, const Terminal& terminal) {
+  std::string out;
+  for (const std::string& line : wrapped(text, std::min<std::size_t>(terminal.width, 100) - 2)) out += "  " + line + '\n';
+  return out;
+}
+
 std::string examples_of(std::span<const Example> examples, const Terminal& terminal) {
+  // Where the lines leave no room beside them, what they do stands below.
+  constexpr std::size_t least_beside = 30;
+  std::size_t widest = 0;
+  for (const Example& e : examples) widest = std::max(widest, e.line.size());
+  if (2 + widest + 2 + least_beside > terminal.width) {
+    std::string text;
+    for (const Example& e : examples) {
+      text += "  " + terminal.paint(Style::accent, e.line) + '\n';
+      for (const std::string& line : wrapped(e.what, terminal.width - 6)) text += "      " + line + '\n';
+    }
+    return text;
+  }
   std::vector<std::vector<std::string>> rows;
   for (const Example& e : examples) rows.push_back({terminal.paint(Style::accent, e.line), std::string(e.what)});
   return table(rows, 2, terminal.width);
@@ -85,8 +103,10 @@ std::string general_help(const Terminal& terminal) {
                  {"1", "a fault of fabric's own, or of the disk"},
                  {"130", "interrupted"}},
                 2, terminal.width, {0}) +
-          "  apply, run, resume and attach: the exit code of the rank that failed (128 + n for a signal), 130, 143 or 129 if\n"
-          "  stopped by INT, TERM or HUP, 124 at the time limit, 125 for what fabric itself refused or lost.\n";
+          indented(
+              "apply, run, resume and attach: the exit code of the rank that failed (128 + n for a signal), 130, 143 or 129 if stopped by "
+              "INT, TERM or HUP, 124 at the time limit, 125 for what fabric itself refused or lost.",
+              terminal);
   text += "\n`fabric help COMMAND` shows one command, `fabric explain` every field of a job.\n";
   return text;
 }

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "cli/command.hpp"
 #include "cli/terminal.hpp"
 #include "cli/version.hpp"
 #include "compiler/front_ends/jsonnet.hpp"
@@ -153,6 +154,16 @@ ReadFile read_file(const std::string& path) {
     if (static_cast<off_t>(text.size()) > file_limit) return {std::nullopt, "File too large: more than 64 MiB"};
   }
   return {std::move(text), ""};
+}
+
+void keep_foreign_file(const std::string& path, bool (*is_ours)(std::string_view text), std::string_view ours) {
+  struct stat status {};
+  if (stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode) || status.st_size == 0) return;
+  for (const int fd : {STDOUT_FILENO, STDERR_FILENO})
+    if (same_file(status, fd)) return;
+  const ReadFile file = read_file(path);
+  if (!file.text || is_ours(*file.text)) return;
+  throw UsageError("`" + path + "` is there already, and is no " + std::string(ours), "give another name with -o, or remove it first");
 }
 
 void write_file(const std::string& path, const std::string& content) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "compiler/compile.hpp"
 
@@ -15,6 +16,9 @@ ReadFile read_file(const std::string& path);
 
 // Replaces path by content: written beside it, flushed to the disk, renamed. Throws std::system_error; then path is as it was.
 void write_file(const std::string& path, const std::string& content);
+
+// Of what write_file would replace: throws UsageError for a file with content that is not one of ours.
+void keep_foreign_file(const std::string& path, bool (*is_ours)(std::string_view text), std::string_view ours);
 
 // path as a user would write it from the working directory, if that is shorter.
 std::string shown_path(const std::string& path);

@@ -78,7 +78,8 @@ std::vector<Note> notes_on(const std::vector<Difference>& all, const Plan& saved
   std::vector<Note> notes;
   tell_of_variables(saved, now, notes);
   for (const Difference& d : all) {
-    if (d.path.find(".rank.inherited.") != std::string::npos) continue;
+    // What is looked for follows from the rest.
+    if (d.path.find(".rank.inherited.") != std::string::npos || d.path.starts_with("questions[")) continue;
     if (notes.size() == differences_shown) {
       notes.push_back({"and " + std::to_string(all.size() - differences_shown) + " more", {}});
       break;

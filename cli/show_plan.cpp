@@ -99,6 +99,19 @@ std::string bound_cpus(const NodeGroup& group) {
   return joined(words, "; ");
 }
 
+// What the job says of failures and of time; empty if it leaves that as it is.
+std::string supervision(const ResolvedJob& job) {
+  std::vector<std::string> words;
+  if (job.restart.max > 0) {
+    words.push_back("started again after a failure, " +
+                    (job.restart.max == 1 ? std::string("once") : fmt::format("{} times at most", job.restart.max)));
+    if (!job.restart.on.empty()) words.back() += fmt::format(", by {}", plural(static_cast<std::int64_t>(job.restart.on.size()), "rule"));
+  }
+  if (job.stall) words.push_back("a stall is told after " + job.stall->str());
+  if (job.time_limit) words.push_back("stopped after " + job.time_limit->str());
+  return joined(words, "; ");
+}
+
 std::string title(const Plan& plan, const Terminal& terminal) {
   return terminal.paint(Style::strong, sanitised(plan.name)) + "  " + terminal.paint(Style::faint, "plan " + plan_id(plan).substr(0, 12)) +
          "\n\n";
@@ -122,6 +135,9 @@ Rows facts(const Plan& plan, const Terminal& terminal, const std::string& where)
   if (plan.job.train)
     for (auto& [what, text] : training(*plan.job.train)) row(what, std::move(text));
   if (plan.job.program) row("Program", sanitised(program(*plan.job.program, plan.code)));
+  if (const std::string watched = supervision(plan.job); !watched.empty()) row("Watched", watched);
+  if (plan.job.program && plan.job.checkpoint.path)
+    row("Resumes", "from the newest of " + sanitised(shown_path(*plan.job.checkpoint.path)));
   if (plan.job.code.sync)
     row("Code", "a copy of " + sanitised(*plan.job.code.sync) + (plan.job.ssh ? ", brought to hosts with a disk of their own" : ""));
   return rows;

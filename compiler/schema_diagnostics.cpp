@@ -239,7 +239,10 @@ class SchemaChecker {
         if (here && peer->hint.empty() && !find(job_, violation.instance / leaf)) set_fix(d, path, leaf);
       }
     } else if (const auto meant = closest(violation.property, siblings)) {
-      const bool there = find(job_, violation.instance / *meant);
+      const Origin* written = origins_.find(path);
+      // One of the command line goes over what is written.
+      const bool on_command_line = written && sources_[written->value.source].kind == Source::Kind::option;
+      const bool there = !on_command_line && find(job_, violation.instance / *meant);
       d.help = there ? "did you mean `" + *meant + "`? That is written already: remove one" : "did you mean `" + *meant + "`?";
       if (!there) set_fix(d, path, *meant);
     } else if (const auto elsewhere = field_elsewhere(violation.property)) {

@@ -238,6 +238,11 @@ std::string RunDirectory::rank_file(std::int64_t node, std::int64_t rank, std::s
 
 std::string RunDirectory::plan_text() const { return read_text(path_ + "/plan.json"); }
 
+std::string in_words(const RunStatus& status) {
+  if (status.message.starts_with(status.state)) return status.message;
+  return status.state + (status.message.empty() ? "" : ": " + status.message);
+}
+
 std::optional<Plan> RunDirectory::plan() const {
   const std::optional<Value> document = read_json(plan_text());
   const Value* plan = document ? document->find("plan") : nullptr;

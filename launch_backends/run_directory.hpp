@@ -36,6 +36,9 @@ struct RunStatus {
   }
 };
 
+// failed: rank 1 exited with code 3. Of one whose message says its state, that alone.
+std::string in_words(const RunStatus& status);
+
 // A checkpoint that was passed over, and why.
 struct SkippedCheckpoint {
   std::string path;

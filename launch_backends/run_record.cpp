@@ -39,8 +39,10 @@ void RunRecord::event(const Event& event) {
   if (event.kind == "step" && event.rank) {
     double& last = last_step_[*event.rank];
     write = event.time - last >= step_interval || event.time < last;
-    if (write) last = event.time;
+    if (write) last = event.time, held_steps_.erase(*event.rank);
+    else held_steps_.insert_or_assign(*event.rank, event);
   }
+  if (event.kind == "rank_exited" && event.rank) write_held_step(*event.rank);
   if (write) {
     try {
       run_.append_event(event);
@@ -49,6 +51,18 @@ void RunRecord::event(const Event& event) {
     }
   }
   observer_.on_event(event);
+}
+
+// The last one of a rank is the one that counts, however soon it came.
+void RunRecord::write_held_step(std::int64_t rank) {
+  const auto held = held_steps_.find(rank);
+  if (held == held_steps_.end()) return;
+  try {
+    run_.append_event(held->second);
+  } catch (const std::system_error& error) {
+    cannot_write(error.what());
+  }
+  held_steps_.erase(held);
 }
 
 void RunRecord::event(std::string kind, Value detail) { event(make_event(std::move(kind), std::move(detail))); }

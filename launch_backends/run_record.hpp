@@ -44,6 +44,9 @@ class RunRecord {
 
   RunDirectory run_;
   RunObserver& observer_;
+  void write_held_step(std::int64_t rank);
+
+  std::map<std::int64_t, Event> held_steps_;  // the last of a rank, where it came too soon after one that was written
   std::map<std::int64_t, double> last_step_;  // rank -> time of the last step event that was written
   std::set<std::int64_t> copied_nodes_;
   std::map<std::int64_t, FileDescriptor> copies_;  // rank -> its log

@@ -28,7 +28,7 @@ Hardware assumed_nodes(const JobSpec& job, Diagnostics& diagnostics) {
   const auto open = [&](const char* field) {
     Diagnostic d{.code = "FAB5210", .message = std::string("`") + field + "` is auto, and nobody here can say what the nodes have"};
     d.at = Path::parse(field).value_or(Path());
-    d.label = "has to be written";
+    d.label = std::string("nothing says what `") + field + "` is";
     d.help = std::string("write `") + field + "`, or give what a node is with --hardware FILE";
     diagnostics.add(std::move(d));
   };
@@ -47,7 +47,7 @@ Hardware assumed_nodes(const JobSpec& job, Diagnostics& diagnostics) {
     for (std::int64_t i = 0; i < devices; ++i)
       host.gpus.push_back({.index = i, .name = job.slurm->gpu_type.value_or("GPU"), .uuid = "", .numa_node = {}});
   Hardware hardware;
-  hardware.source = "what the job asks for";
+  hardware.source = assumed_hardware;
   hardware.groups = {{.count = is_auto(job.num_nodes) ? 1 : std::get<std::int64_t>(job.num_nodes), .host = std::move(host)}};
   return hardware;
 }
@@ -189,6 +189,17 @@ class SlurmBackend : public LaunchBackend {
     for (const Question& question : questions)
       answers.push_back(elsewhere && is_on_another_disk(question.subject) ? "" : answer_here(question));
     return answers;
+  }
+
+  void inspect(const Plan&, const RunIntent&, Diagnostics& diagnostics) override {
+    if (!find_on_path("sbatch").empty()) return;
+    diagnostics.add({.code = "FAB5244",
+                     .message = "no program `sbatch` is on PATH: nothing can be submitted from here",
+                     .at = Place(Path("backend")),
+                     .label = "no SLURM here",
+                     .help =
+                         "start fabric on a login node of the cluster, perhaps after `module load slurm`; `fabric plan --render slurm -o "
+                         "DIR` writes what to submit there by hand"});
   }
 
   Submission render(const Plan& plan, std::optional<std::int64_t> node_rank, Diagnostics& diagnostics) const override {

@@ -104,8 +104,8 @@ std::string stall_message(double silent_seconds, const std::vector<RankActivity>
   } else if (ranks.size() == 1) {
     text += "look at rank " + std::to_string(ranks.front().rank) + " (process " + pid + ")";
   } else {
-    text += "they are all alike to the kernel; begin with rank " + std::to_string(ranks.empty() ? 0 : ranks.front().rank) + " (process " +
-            pid + ")";
+    text += "none of them differs from the others; begin with rank " + std::to_string(ranks.empty() ? 0 : ranks.front().rank) +
+            " (process " + pid + ")";
   }
   return text + "; `py-spy dump --pid " + pid + "` or `gdb -p " + pid + " -batch -ex 'thread apply all bt'` shows where it stands";
 }

@@ -84,6 +84,9 @@ struct HostGroup {
   friend bool operator==(const HostGroup&, const HostGroup&) = default;
 };
 
+// The source of hardware that nobody has looked at.
+inline constexpr const char* assumed_hardware = "what the job asks for";
+
 struct Hardware {
   std::int64_t version = 1;
   std::string source;  // "this host", "scheduler: ...", or what recorded it

@@ -66,7 +66,7 @@ int run_cancel(const Invocation& invocation) {
   }
   close_stopped_run(run, SIGTERM);
   const RunStatus status = summary_of(run).status;
-  out.write(sanitised(status.state) + (status.message.empty() ? "" : ": " + sanitised(status.message)) + '\n');
+  out.write(sanitised(in_words(status)) + '\n');
   return exit_with(ExitCode::success);
 }
 

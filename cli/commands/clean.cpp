@@ -54,6 +54,8 @@ int run_clean(const Invocation& invocation) {
   const std::optional<std::string> written = arguments.value("older-than");
   if (!written) throw UsageError("`fabric clean` needs `--older-than TIME`", "for example: fabric clean --older-than 7d");
   const std::optional<Duration> age = Duration::parse(*written);
+  if (age && written->find_first_not_of("0123456789.") == std::string::npos)
+    throw UsageError("`--older-than " + *written + "` has no unit", "write " + *written + "d for days, " + *written + "h for hours");
   if (!age) throw UsageError("`--older-than " + *written + "` is no duration", "write for example 7d, 36h or 90m");
   const bool dry = arguments.has("dry-run");
   std::size_t removed = 0;

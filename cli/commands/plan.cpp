@@ -43,6 +43,15 @@ std::string gpus_in_use(const Terminal& terminal) {
   return text.empty() ? "" : '\n' + terminal.paint(Style::strong, "In use now") + '\n' + text;
 }
 
+void check_backend_name(const std::string& name) {
+  std::string known;
+  for (const auto& [word, backend] : Names<BackendName>::table) {
+    if (word == name) return;
+    known += (known.empty() ? "" : ", ") + std::string(word);
+  }
+  throw UsageError("`--render " + name + "`: there is no such backend", "the backends are " + known);
+}
+
 // The files of a submission as they would be written, and the commands.
 int show_submission(const Invocation& invocation, const Planning& planning) {
   const Terminal& out = invocation.console.out;
@@ -71,19 +80,25 @@ int run_plan(const Invocation& invocation) {
   const std::optional<std::int64_t> node_rank = node_rank_of(arguments);
   Request request = request_of(arguments);
   const auto render = arguments.value("render");
+  if (render) check_backend_name(*render);
+  const auto path = render ? std::nullopt : arguments.value("output");
+  if (path) keep_foreign_file(*path, looks_like_saved_plan, "saved plan");
   if (arguments.has("stage") && arguments.has("hardware"))
     throw UsageError("`--stage` copies fabric to the hosts, and with `--hardware` none is asked", "leave one of them out");
   for (const char* other : {"ranks", "format"})
     if (render && arguments.has(other) && arguments.value(other) != "human")
       throw UsageError("`--render` shows files, and `--" + std::string(other) + "` has no say in them", "leave one of them out");
-  if (render) request.sets.push_back("backend=" + *render);
+  // A job that says so itself is the same plan with and without it.
+  if (render) {
+    const Compilation as_written = check(request, make_outside(invocation.self));
+    if (!as_written.checked || name_of(as_written.checked->job.backend) != *render) request.sets.push_back("backend=" + *render);
+  }
   const Planning planning = plan_job(request, invocation.self, arguments.value("hardware"), node_rank, arguments.has("stage"));
   report(invocation, planning.compilation);
   if (!planning.good()) return exit_with(planning.failure());
 
   if (render) return show_submission(invocation, planning);
   const Plan& plan = *planning.compilation.plan;
-  const auto path = arguments.value("output");
   if (path) write_file(*path, save_plan(plan));
   if (arguments.value("format") == "json") {
     Value document = plan_document(plan);

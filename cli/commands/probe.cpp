@@ -3,6 +3,7 @@
 #include "cli/planning.hpp"
 #include "cli/show_hardware.hpp"
 #include "launch_backends/make_launch_backend.hpp"
+#include "schema/json.hpp"
 
 namespace fabric {
 namespace {
@@ -17,8 +18,15 @@ constexpr Example probe_examples[] = {
     {"fabric probe job.yaml", "what the machines of a job have: its hosts over ssh, or the nodes of its cluster"},
 };
 
+bool looks_like_hardware(std::string_view text) {
+  const std::optional<Value> document = read_json(text);
+  return document && document->find("groups") && document->find("source");
+}
+
 int run_probe(const Invocation& invocation) {
   const bool of_a_job = invocation.arguments.operand.has_value();
+  const auto path = invocation.arguments.value("output");
+  if (path) keep_foreign_file(*path, looks_like_hardware, "record of `fabric probe`");
   if (!of_a_job && (invocation.arguments.has("profile") || invocation.arguments.has("set")))
     throw UsageError("`--profile` and `--set` change a job, and none is named",
                      "write for example fabric probe job.yaml --profile cluster");
@@ -37,8 +45,12 @@ int run_probe(const Invocation& invocation) {
       make_launch_backend(job.backend, invocation.self, invocation.arguments.has("stage"))->probe(job, findings.diagnostics);
   report(invocation, findings);
   if (findings.diagnostics.has_errors()) return exit_with(ExitCode::unresolved);
+  if (hardware.source == assumed_hardware) {
+    invocation.console.err.write(invocation.console.err.paint(Style::error, "error") + ": nobody could be asked what the nodes have\n");
+    return exit_with(ExitCode::unresolved);
+  }
   const std::string json = hardware_json(hardware);
-  if (const auto path = invocation.arguments.value("output")) write_file(*path, json);
+  if (path) write_file(*path, json);
   invocation.console.out.write(invocation.arguments.value("format") == "json" ? json : show_hardware(hardware, invocation.console.out));
   return exit_with(ExitCode::success);
 }

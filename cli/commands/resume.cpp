@@ -14,7 +14,8 @@
 namespace fabric {
 namespace {
 
-constexpr Option resume_options[] = {detach_option, ctrl_c_option, rank_option, node_option, grep_option, stage_option, format_option};
+constexpr Option resume_options[] = {runs_option, detach_option, ctrl_c_option, rank_option,
+                                     node_option, grep_option,   stage_option,  format_option};
 
 constexpr Example resume_examples[] = {
     {"fabric resume runs/fashion-mnist/latest", "the last run of that name"},
@@ -28,12 +29,12 @@ std::optional<RunStatus> status_of(const RunDirectory& run, std::string* why) tr
 }
 
 // NAME and NAME/ID are runs of this folder, as for the other commands; whatever else stays what it is.
-std::string named_run(const std::string& operand) {
+std::string named_run(const std::string& operand, const std::string& runs) {
   std::error_code error;
   if (std::filesystem::exists(operand, error)) return operand;
-  for (const std::string& path : {"runs/" + operand, "runs/" + operand + "/latest"})
+  for (const std::string& path : {runs + '/' + operand, runs + '/' + operand + "/latest"})
     if (std::filesystem::exists(path + "/plan.json", error)) return path;
-  return find_run_of_index(operand, "runs").value_or(operand);
+  return find_run_of_index(operand, runs).value_or(operand);
 }
 
 std::optional<std::string> path_of(const std::optional<ProgramCheckpoint>& checkpoint) {
@@ -41,7 +42,7 @@ std::optional<std::string> path_of(const std::optional<ProgramCheckpoint>& check
 }
 
 int run_resume(const Invocation& invocation) {
-  const std::string operand = named_run(*invocation.arguments.operand);
+  const std::string operand = named_run(*invocation.arguments.operand, invocation.arguments.value("runs").value_or("runs"));
   RankFilter{invocation.arguments};  // what is wrong with it is said first
   std::optional<RunDirectory> run;
   std::string text;

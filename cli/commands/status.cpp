@@ -113,7 +113,7 @@ int run_status(const Invocation& invocation) {
   }
   std::vector<std::vector<std::string>> rows;
   const auto row = [&](std::string_view what, std::string text) { rows.push_back({out.paint(Style::faint, what), std::move(text)}); };
-  row("state", sanitised(status.state) + (status.message.empty() ? "" : ": " + sanitised(status.message)));
+  row("state", sanitised(in_words(status)));
   if (status.culprit) row("died first", "rank " + std::to_string(*status.culprit));
   if (status.log) row("its log", sanitised(shown_path(run.path() + '/' + *status.log)));
   if (status.exit_code) row("exit code", std::to_string(*status.exit_code));

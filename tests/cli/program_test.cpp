@@ -392,13 +392,25 @@ BOOST_AUTO_TEST_CASE(a_saved_plan_is_closed) {
 BOOST_AUTO_TEST_CASE(saving_replaces_files_and_nothing_else) {
   const Folder folder;
   folder.write("job.yaml", good_job);
-  folder.write("kept.json", "old");
+  folder.write("kept.json", R"({"plan": {}, "plan_id": "old"})");
   fs::permissions(folder.path() / "kept.json", fs::perms::owner_read | fs::perms::owner_write);
   fs::create_symlink("kept.json", folder.path() / "link.json");
   BOOST_TEST(run_fabric({"plan", "job.yaml", "-o", "link.json"}, folder.path()).exit_code == 0);
   BOOST_TEST(fs::is_symlink(folder.path() / "link.json"));
   BOOST_TEST(folder.read("kept.json").starts_with("{\"plan\":"));
   BOOST_TEST((fs::status(folder.path() / "kept.json").permissions() == (fs::perms::owner_read | fs::perms::owner_write)));
+
+  // The job itself, or anything else of the user's.
+  folder.write("notes.json", "{}");
+  for (const char* name : {"job.yaml", "notes.json"}) {
+    const ProgramRun refused = run_fabric({"plan", "job.yaml", "-o", name}, folder.path());
+    BOOST_TEST(refused.exit_code == 3, refused.err);
+    BOOST_TEST(contains(refused.err, "is there already, and is no saved plan"), refused.err);
+    BOOST_TEST(run_fabric({"probe", "-o", name}, folder.path()).exit_code == 3);
+  }
+  BOOST_TEST(folder.read("job.yaml") == good_job);
+  BOOST_TEST(folder.read("notes.json") == "{}");
+  for (int i = 0; i < 2; ++i) BOOST_TEST(run_fabric({"probe", "-o", "here.json"}, folder.path()).exit_code == 0);
 
   fs::create_symlink("later.json", folder.path() / "dangling.json");
   BOOST_TEST(run_fabric({"plan", "job.yaml", "-o", "dangling.json"}, folder.path()).exit_code == 0);

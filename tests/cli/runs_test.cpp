@@ -40,6 +40,17 @@ Value json_of(const ProgramRun& run) {
 
 BOOST_AUTO_TEST_SUITE(runs)
 
+BOOST_AUTO_TEST_CASE(the_last_step_counts_however_soon_it_came) {
+  const Folder folder;
+  folder.write("job.yaml", job_that("quick",
+                                    "for i in 1 2 3 4 5 6 7; do echo \"{\\\"kind\\\": \\\"step\\\", \\\"step\\\": $i, \\\"of\\\": 7}\" "
+                                    ">>$FABRIC_EVENTS; done"));
+  BOOST_TEST(run_fabric({"apply", "job.yaml"}, folder.path()).exit_code == 0);
+  const ProgramRun status = run_fabric({"status", "quick"}, folder.path());
+  for (const char* rank : {"\n  0 ", "\n  1 "})
+    BOOST_TEST(contains(status.out.substr(std::min(status.out.find(rank), status.out.size())), "exited with 0  7"), status.out);
+}
+
 BOOST_AUTO_TEST_CASE(a_detached_run_outlives_its_command_and_is_stopped_in_order) {
   const Folder folder;
   folder.write("job.yaml", job_that("long", "echo began $RANK; trap \"echo saved; exit 0\" TERM; while :; do sleep 0.05; done"));
@@ -59,7 +70,7 @@ BOOST_AUTO_TEST_CASE(a_detached_run_outlives_its_command_and_is_stopped_in_order
   BOOST_TEST(run_fabric({"clean", "--older-than", "0s"}, folder.path()).out == "no run ended longer than 0s ago\n");
   const ProgramRun cancelled = run_fabric({"cancel", "long"}, folder.path());
   BOOST_TEST(cancelled.exit_code == 0);
-  BOOST_TEST(contains(cancelled.out, "stopped: stopped by SIGTERM"), cancelled.out);
+  BOOST_TEST(contains(cancelled.out, "stopped by SIGTERM"), cancelled.out);
   BOOST_TEST(contains(run_fabric({"logs", "long", "--rank", "0", "--tail", "1"}, folder.path()).out, "[0:0] saved\n"));
   BOOST_TEST(contains(run_fabric({"cancel", "long"}, folder.path()).out, "has ended already"));
   BOOST_TEST(contains(folder.read("runs/long/latest/console.log"), "[0:0] began 0"));
@@ -254,6 +265,11 @@ BOOST_AUTO_TEST_CASE(old_runs_are_removed_and_latest_is_mended) {
   for (int i = 0; i < 2; ++i) BOOST_TEST(run_fabric({"apply", "job.yaml"}, folder.path()).exit_code == 0);
   const std::string latest = fs::read_symlink(folder.path() / "runs/many/latest").string();
   BOOST_TEST(contains(run_fabric({"clean", "--older-than", "1h"}, folder.path()).out, "no run ended longer than 1h ago"));
+  // Whoever means days is not to lose what has ended some seconds ago.
+  const ProgramRun no_unit = run_fabric({"clean", "--older-than", "1"}, folder.path());
+  BOOST_TEST(no_unit.exit_code == 3);
+  BOOST_TEST(contains(no_unit.err, "has no unit"), no_unit.err);
+  BOOST_TEST(contains(no_unit.err, "1d for days"), no_unit.err);
   BOOST_TEST(contains(run_fabric({"clean", "--older-than", "0s", "--dry-run"}, folder.path()).out, "would remove runs/many/"));
   std::size_t left = 0;
   for (const auto& entry : fs::directory_iterator(folder.path() / "runs/many")) left += !entry.is_symlink();

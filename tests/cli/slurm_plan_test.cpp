@@ -89,6 +89,25 @@ BOOST_AUTO_TEST_CASE(without_a_scheduler_what_is_open_has_to_be_written) {
   const ProgramRun written = plan("accelerator: cpu\nthreads: 2\n");
   BOOST_TEST(written.exit_code == 0, written.err);
   BOOST_TEST(has(written.err, "warning[FAB4041]"), written.err);
+  // Nothing is begun that cannot be submitted, and nobody's nodes are shown.
+  const ProgramRun applied = run_fabric({"apply", "job.yaml"}, folder.path(), {"PATH=/nowhere"});
+  BOOST_TEST(applied.exit_code == 125, applied.err);
+  BOOST_TEST(has(applied.err, "error[FAB5244]"), applied.err);
+  BOOST_TEST(has(applied.err, "--> job.yaml:2:"), applied.err);
+  BOOST_TEST(!std::filesystem::exists(folder.path() / "runs"));
+  const ProgramRun probed = run_fabric({"probe", "job.yaml"}, folder.path(), {"PATH=/nowhere"});
+  BOOST_TEST(probed.exit_code == 5, probed.err);
+  BOOST_TEST(probed.out.empty(), probed.out);
+  // Rendered it is the same plan.
+  const auto id_in = [](const std::string& text) {
+    const std::size_t at = text.find("plan ");
+    return at == std::string::npos ? text : text.substr(at + 5, 12);
+  };
+  const ProgramRun rendered = run_fabric({"plan", "job.yaml", "--render", "slurm"}, folder.path(), {"PATH=/nowhere"});
+  BOOST_TEST(id_in(rendered.out) == id_in(written.out), rendered.out);
+  const ProgramRun unknown = run_fabric({"plan", "job.yaml", "--render", "foo"}, folder.path());
+  BOOST_TEST(unknown.exit_code == 3, unknown.err);
+  BOOST_TEST(has(unknown.err, "the backends are local, slurm, ssh"), unknown.err);
 }
 
 BOOST_AUTO_TEST_CASE(a_disk_of_the_cluster_is_not_missed_on_another_machine) {

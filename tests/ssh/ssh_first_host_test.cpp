@@ -133,7 +133,7 @@ BOOST_AUTO_TEST_CASE(it_is_cancelled_from_afar) {
   BOOST_TEST(has(afar.job().fabric({"resume", afar.run()}).errors, "FAB6005]: the run is alive: it is conducted on h1"));
   const ProgramResult cancelled = afar.fabric({"cancel", "job"});
   BOOST_TEST(cancelled.status.shell_code() == 0, said(cancelled));
-  BOOST_TEST(has(cancelled.output, "stopped: stopped by SIGTERM\n"), said(cancelled));
+  BOOST_TEST(has(cancelled.output, "stopped by SIGTERM\n"), said(cancelled));
   BOOST_TEST(nothing_is_left());
   for (int rank = 0; rank < 4; ++rank) BOOST_TEST(afar.log(rank).ends_with("saved\n"));
   BOOST_TEST(has(afar.fabric({"cancel", "job"}).output, "has ended already"));
@@ -344,7 +344,7 @@ BOOST_AUTO_TEST_CASE(a_start_that_is_not_heard_of_is_no_success) {
     if (!interrupted) BOOST_TEST(has(result.errors, "note: h1 does not answer: "), said(result));
     const ProgramResult cancelled = Hosts::cluster().exec(Job::line({"cancel", "job", "--runs", "/var/tmp/runs-w"}),
                                                           {.variables = {"NO_COLOR=1"}, .limit = seconds(60)});
-    BOOST_TEST(has(cancelled.output, "stopped: stopped by SIGTERM before its ranks had begun"), said(cancelled));
+    BOOST_TEST(has(cancelled.output, "stopped by SIGTERM before its ranks had begun"), said(cancelled));
     BOOST_TEST(nothing_is_left());
     BOOST_TEST(eventually([&] { return !ordered(); }));
   }
