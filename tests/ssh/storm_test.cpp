@@ -121,6 +121,8 @@ bool ends_by_itself_there(const Round& round) {
     return f.done && (f.kind == "command" || f.kind == "order" || f.kind == "cable of head" || f.kind == "controller" ||
                       f.victim.node == "h1" || f.victim.daemon);
   };
+  // One that is stopped tells nobody that the run has ended.
+  if (round.any("command", Deed::stop)) return false;
   if (round.any("controller", Deed::kill)) return true;
   if (round.any("controller", Deed::stop) || round.moment == Moment::start) return false;
   if (round.moment == Moment::end) return std::none_of(round.faults.begin(), round.faults.end(), on_the_way);
