@@ -51,17 +51,16 @@ int run_resume(const Invocation& invocation) {
   try {
     run = RunDirectory::open(operand);
     text = run->plan_text();
+    const std::string ways = "watch it with `" + shell_line({"fabric", "attach", run->path()}) + "`, or stop it with `" +
+                             shell_line({"fabric", "cancel", run->path()}) + "`";
     if (const RunStanding standing = standing_of(*run); standing.goes_on && !(standing.detail + standing.host).empty())
       return refuse_to_run(invocation, "FAB6005",
                            "the run is alive: " + (standing.detail.empty() ? "it is conducted on " + standing.host : standing.detail),
-                           "watch it with `" + shell_line({"fabric", "attach", run->path()}) + "`, or stop it with `" +
-                               shell_line({"fabric", "cancel", run->path()}) + "`");
+                           ways);
     if (!run->lock()) {
       std::string who = "another process";
       if (const std::optional<RunStatus> living = status_of(*run, nullptr)) who = "process " + std::to_string(living->controller_pid);
-      return refuse_to_run(invocation, "FAB6005", "the run is alive: " + who + " conducts it",
-                           "watch it with `" + shell_line({"fabric", "attach", run->path()}) + "`, or stop it with `" +
-                               shell_line({"fabric", "cancel", run->path()}) + "`");
+      return refuse_to_run(invocation, "FAB6005", "the run is alive: " + who + " conducts it", ways);
     }
     // Read under the lock, so that nobody changes it any more.
     std::string why;

@@ -18,12 +18,9 @@
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
-#include <memory>
-#include <sstream>
 
-#include "tests/clusters/cluster_storm.hpp"
+#include "tests/clusters/rage_over.hpp"
 #include "tests/clusters/slurm_cluster.hpp"
-#include "tests/launch_backends/storm.hpp"
 
 using namespace fabric;
 using namespace fabric::testing;
@@ -122,22 +119,7 @@ Scene scene_of_two_nodes() {
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(storm) {
-  const SlurmCluster::Options options{
-      .nodes = 2, .gpus = 0, .lines = {"SlurmdTimeout=4", "TCPTimeout=1", "TreeWidth=1", "KillWait=2", "MinJobAge=10"}};
-  if (left_out(SlurmCluster::missing(options))) return;
-  const Scene scene = scene_of_two_nodes();
-  test::rage({.share = 3,
-              .describe =
-                  [&scene](unsigned seed) {
-                    std::ostringstream text;
-                    text << round_of(seed, scene);
-                    return text.str();
-                  },
-              .begin =
-                  [&] {
-                    const auto nodes = std::make_shared<SlurmCluster>(options);
-                    return [nodes, &scene](unsigned seed, std::ostream& complaints) {
-                      return weather(round_of(seed, scene), scene, *nodes, complaints);
-                    };
-                  }});
+  rage_over<SlurmCluster>(
+      scene_of_two_nodes(),
+      {.nodes = 2, .gpus = 0, .lines = {"SlurmdTimeout=4", "TCPTimeout=1", "TreeWidth=1", "KillWait=2", "MinJobAge=10"}});
 }

@@ -20,12 +20,9 @@
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
-#include <memory>
-#include <sstream>
 
-#include "tests/clusters/cluster_storm.hpp"
+#include "tests/clusters/rage_over.hpp"
 #include "tests/clusters/ssh_hosts.hpp"
-#include "tests/launch_backends/storm.hpp"
 
 using namespace fabric;
 using namespace fabric::testing;
@@ -178,27 +175,10 @@ Scene scene_of_first_host() {
   return scene;
 }
 
-void rage_over(const Scene& scene) {
-  const SshHosts::Options options{.hosts = 2, .lines = {"KexAlgorithms curve25519-sha256"}};
-  if (left_out(SshHosts::missing(options))) return;
-  test::rage({.share = 3,
-              .describe =
-                  [&scene](unsigned seed) {
-                    std::ostringstream text;
-                    text << round_of(seed, scene);
-                    return text.str();
-                  },
-              .begin =
-                  [&] {
-                    const auto hosts = std::make_shared<SshHosts>(options);
-                    return [hosts, &scene](unsigned seed, std::ostream& complaints) {
-                      return weather(round_of(seed, scene), scene, *hosts, complaints);
-                    };
-                  }});
-}
+const SshHosts::Options two_hosts{.hosts = 2, .lines = {"KexAlgorithms curve25519-sha256"}};
 
 }  // namespace
 
-BOOST_AUTO_TEST_CASE(storm) { rage_over(scene_of_two_hosts()); }
+BOOST_AUTO_TEST_CASE(storm) { rage_over<SshHosts>(scene_of_two_hosts(), two_hosts); }
 
-BOOST_AUTO_TEST_CASE(storm_on_the_first_host) { rage_over(scene_of_first_host()); }
+BOOST_AUTO_TEST_CASE(storm_on_the_first_host) { rage_over<SshHosts>(scene_of_first_host(), two_hosts); }
