@@ -18,8 +18,8 @@ struct CodeTaken {
   std::int64_t files = 0;                 // copied
   std::int64_t bytes = 0;
   static constexpr auto fields() {
-    return std::tuple(field("folder", &CodeTaken::folder), field("git_commit", &CodeTaken::git_commit), field("dirty", &CodeTaken::dirty),
-                      field("files", &CodeTaken::files), field("bytes", &CodeTaken::bytes));
+    return listed(field("folder", &CodeTaken::folder), field("git_commit", &CodeTaken::git_commit), field("dirty", &CodeTaken::dirty),
+                  field("files", &CodeTaken::files), field("bytes", &CodeTaken::bytes));
   }
 };
 

@@ -21,8 +21,8 @@ struct Conductor {
   std::string job;                           // the scheduler's number of its job; empty: none
   Aim aim = Aim::conducts;
   static constexpr auto fields() {
-    return std::tuple(field("name", &Conductor::name), field("host", &Conductor::host), field("pid", &Conductor::pid),
-                      field("what", &Conductor::what), field("job", &Conductor::job), field("aim", &Conductor::aim));
+    return listed(field("name", &Conductor::name), field("host", &Conductor::host), field("pid", &Conductor::pid),
+                  field("what", &Conductor::what), field("job", &Conductor::job), field("aim", &Conductor::aim));
   }
 };
 

@@ -19,10 +19,10 @@ struct ControllerPlace {
   bool begun = false;                // it has said so
   bool home = false;                 // the run has ended, and all of it is in this folder
   static constexpr auto fields() {
-    return std::tuple(field("host", &ControllerPlace::host), field("options", &ControllerPlace::options),
-                      field("fabric", &ControllerPlace::fabric), field("machine", &ControllerPlace::machine),
-                      field("shared", &ControllerPlace::shared), field("begun", &ControllerPlace::begun),
-                      field("home", &ControllerPlace::home));
+    return listed(field("host", &ControllerPlace::host), field("options", &ControllerPlace::options),
+                  field("fabric", &ControllerPlace::fabric), field("machine", &ControllerPlace::machine),
+                  field("shared", &ControllerPlace::shared), field("begun", &ControllerPlace::begun),
+                  field("home", &ControllerPlace::home));
   }
 };
 

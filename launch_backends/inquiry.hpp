@@ -22,15 +22,15 @@ struct HostHello {
   std::string digest;                  // of its program
   std::optional<std::string> program;  // where that is; an older one does not say it
   static constexpr auto fields() {
-    return std::tuple(field("nonce", &HostHello::nonce), field("build", &HostHello::build), field("digest", &HostHello::digest),
-                      field("program", &HostHello::program));
+    return listed(field("nonce", &HostHello::nonce), field("build", &HostHello::build), field("digest", &HostHello::digest),
+                  field("program", &HostHello::program));
   }
 };
 
 struct Endpoint {
   std::string address;
   std::int64_t port = 0;
-  static constexpr auto fields() { return std::tuple(field("address", &Endpoint::address), field("port", &Endpoint::port)); }
+  static constexpr auto fields() { return listed(field("address", &Endpoint::address), field("port", &Endpoint::port)); }
 };
 
 // Which agent a host's end of the conversation becomes.
@@ -39,7 +39,7 @@ struct AgentPart {
   std::int64_t generation = 0;
   std::string nonce;
   static constexpr auto fields() {
-    return std::tuple(field("node", &AgentPart::node), field("generation", &AgentPart::generation), field("nonce", &AgentPart::nonce));
+    return listed(field("node", &AgentPart::node), field("generation", &AgentPart::generation), field("nonce", &AgentPart::nonce));
   }
 };
 
@@ -58,37 +58,37 @@ struct Inquiry {
   std::optional<RunInquiry> run;    // one that is conducted there
   std::optional<ConductInquiry> conduct;
   static constexpr auto fields() {
-    return std::tuple(field("hardware", &Inquiry::hardware), field("questions", &Inquiry::questions), field("plan", &Inquiry::plan),
-                      field("runs", &Inquiry::runs), field("mark", &Inquiry::mark), field("listen", &Inquiry::listen),
-                      field("port", &Inquiry::port), field("connect", &Inquiry::connect), field("run", &Inquiry::run),
-                      field("conduct", &Inquiry::conduct), field("become", &Inquiry::become));
+    return listed(field("hardware", &Inquiry::hardware), field("questions", &Inquiry::questions), field("plan", &Inquiry::plan),
+                  field("runs", &Inquiry::runs), field("mark", &Inquiry::mark), field("listen", &Inquiry::listen),
+                  field("port", &Inquiry::port), field("connect", &Inquiry::connect), field("run", &Inquiry::run),
+                  field("conduct", &Inquiry::conduct), field("become", &Inquiry::become));
   }
 };
 
 struct FolderReport {
   bool shared = false;  // the mark is there
   std::string problem;  // why it cannot be used; empty: it can
-  static constexpr auto fields() { return std::tuple(field("shared", &FolderReport::shared), field("problem", &FolderReport::problem)); }
+  static constexpr auto fields() { return listed(field("shared", &FolderReport::shared), field("problem", &FolderReport::problem)); }
 };
 
 struct ListenReport {
   std::int64_t port = 0;
   std::string problem;
-  static constexpr auto fields() { return std::tuple(field("port", &ListenReport::port), field("problem", &ListenReport::problem)); }
+  static constexpr auto fields() { return listed(field("port", &ListenReport::port), field("problem", &ListenReport::problem)); }
 };
 
 struct ConnectReport {
   std::string interface;  // by which it came about
   std::string problem;
   static constexpr auto fields() {
-    return std::tuple(field("interface", &ConnectReport::interface), field("problem", &ConnectReport::problem));
+    return listed(field("interface", &ConnectReport::interface), field("problem", &ConnectReport::problem));
   }
 };
 
 struct GpuReport {
   std::int64_t gpu = 0;
   std::vector<std::string> holders;  // in words; empty: idle
-  static constexpr auto fields() { return std::tuple(field("gpu", &GpuReport::gpu), field("holders", &GpuReport::holders)); }
+  static constexpr auto fields() { return listed(field("gpu", &GpuReport::gpu), field("holders", &GpuReport::holders)); }
 };
 
 struct Report {
@@ -105,10 +105,10 @@ struct Report {
   std::optional<RunReport> run;
   std::optional<ConductReport> conduct;
   static constexpr auto fields() {
-    return std::tuple(field("time", &Report::time), field("host", &Report::host), field("warnings", &Report::warnings),
-                      field("answers", &Report::answers), field("gpus", &Report::gpus), field("interfaces", &Report::interfaces),
-                      field("runs", &Report::runs), field("listening", &Report::listening), field("connected", &Report::connected),
-                      field("run", &Report::run), field("conduct", &Report::conduct));
+    return listed(field("time", &Report::time), field("host", &Report::host), field("warnings", &Report::warnings),
+                  field("answers", &Report::answers), field("gpus", &Report::gpus), field("interfaces", &Report::interfaces),
+                  field("runs", &Report::runs), field("listening", &Report::listening), field("connected", &Report::connected),
+                  field("run", &Report::run), field("conduct", &Report::conduct));
   }
 };
 

@@ -17,7 +17,7 @@ struct FileHad {
   std::int64_t inode = 0;
   std::int64_t bytes = 0;
   static constexpr auto fields() {
-    return std::tuple(field("path", &FileHad::path), field("inode", &FileHad::inode), field("bytes", &FileHad::bytes));
+    return listed(field("path", &FileHad::path), field("inode", &FileHad::inode), field("bytes", &FileHad::bytes));
   }
 };
 
@@ -28,8 +28,8 @@ struct FilePart {
   std::int64_t offset = 0;
   std::string bytes;  // as text_of_bytes
   static constexpr auto fields() {
-    return std::tuple(field("path", &FilePart::path), field("inode", &FilePart::inode), field("offset", &FilePart::offset),
-                      field("bytes", &FilePart::bytes));
+    return listed(field("path", &FilePart::path), field("inode", &FilePart::inode), field("offset", &FilePart::offset),
+                  field("bytes", &FilePart::bytes));
   }
 };
 
@@ -40,8 +40,8 @@ struct RunInquiry {
   std::optional<std::int64_t> signal;  // with which it is told to stop
   bool hurry = false;                  // at once
   static constexpr auto fields() {
-    return std::tuple(field("run", &RunInquiry::run), field("files", &RunInquiry::files), field("had", &RunInquiry::had),
-                      field("signal", &RunInquiry::signal), field("hurry", &RunInquiry::hurry));
+    return listed(field("run", &RunInquiry::run), field("files", &RunInquiry::files), field("had", &RunInquiry::had),
+                  field("signal", &RunInquiry::signal), field("hurry", &RunInquiry::hurry));
   }
 };
 
@@ -56,9 +56,9 @@ struct RunReport {
   std::optional<std::string> unreadable;  // what cannot be told of files that are there, and why
   std::vector<FilePart> parts;
   static constexpr auto fields() {
-    return std::tuple(field("problem", &RunReport::problem), field("known", &RunReport::known), field("goes_on", &RunReport::goes_on),
-                      field("stopped", &RunReport::stopped), field("more", &RunReport::more), field("machine", &RunReport::machine),
-                      field("unreadable", &RunReport::unreadable), field("parts", &RunReport::parts));
+    return listed(field("problem", &RunReport::problem), field("known", &RunReport::known), field("goes_on", &RunReport::goes_on),
+                  field("stopped", &RunReport::stopped), field("more", &RunReport::more), field("machine", &RunReport::machine),
+                  field("unreadable", &RunReport::unreadable), field("parts", &RunReport::parts));
   }
 };
 
@@ -71,9 +71,8 @@ struct RunOrder {
   std::vector<std::string> variables;  // NAME=value, as text_of_bytes
   std::optional<double> asked;
   static constexpr auto fields() {
-    return std::tuple(field("run", &RunOrder::run), field("plan", &RunOrder::plan), field("attempt", &RunOrder::attempt),
-                      field("resume_path", &RunOrder::resume_path), field("variables", &RunOrder::variables),
-                      field("asked", &RunOrder::asked));
+    return listed(field("run", &RunOrder::run), field("plan", &RunOrder::plan), field("attempt", &RunOrder::attempt),
+                  field("resume_path", &RunOrder::resume_path), field("variables", &RunOrder::variables), field("asked", &RunOrder::asked));
   }
 };
 
@@ -84,8 +83,8 @@ struct ConductInquiry {
   std::string fabric;  // its path on the other hosts
   std::optional<RunOrder> order;
   static constexpr auto fields() {
-    return std::tuple(field("plan", &ConductInquiry::plan), field("runs", &ConductInquiry::runs), field("fabric", &ConductInquiry::fabric),
-                      field("order", &ConductInquiry::order));
+    return listed(field("plan", &ConductInquiry::plan), field("runs", &ConductInquiry::runs), field("fabric", &ConductInquiry::fabric),
+                  field("order", &ConductInquiry::order));
   }
 };
 
@@ -95,8 +94,8 @@ struct ConductReport {
   std::string problem;   // why an order was not carried out
   std::int64_t pid = 0;  // of the controller
   static constexpr auto fields() {
-    return std::tuple(field("hindrances", &ConductReport::hindrances), field("machine", &ConductReport::machine),
-                      field("problem", &ConductReport::problem), field("pid", &ConductReport::pid));
+    return listed(field("hindrances", &ConductReport::hindrances), field("machine", &ConductReport::machine),
+                  field("problem", &ConductReport::problem), field("pid", &ConductReport::pid));
   }
 };
 

@@ -20,7 +20,7 @@ namespace fabric::messages {
 struct Greet {
   static constexpr std::string_view type = "greet";
   std::string nonce;
-  static constexpr auto fields() { return std::tuple(field("nonce", &Greet::nonce)); }
+  static constexpr auto fields() { return listed(field("nonce", &Greet::nonce)); }
 };
 
 // What to run, and what can be bound before the port is known. One is for all nodes of a group that share a carrier: each knows its number.
@@ -48,15 +48,14 @@ struct Prepare {
   std::optional<std::string> plan;               // plan.json, for a node that does not see the controller's
   double lease = 0;                              // seconds without a word from the controller after which it counts as lost; 0: forever
   static constexpr auto fields() {
-    return std::tuple(field("run_id", &Prepare::run_id), field("run_directory", &Prepare::run_directory),
-                      field("attempt", &Prepare::attempt), field("group", &Prepare::group), field("device_ids", &Prepare::device_ids),
-                      field("resume_path", &Prepare::resume_path), field("expects_meeting", &Prepare::expects_meeting),
-                      field("main_address", &Prepare::main_address), field("main_port", &Prepare::main_port),
-                      field("stop_signal", &Prepare::stop_signal), field("stop_grace", &Prepare::stop_grace),
-                      field("stall", &Prepare::stall), field("debug_rank", &Prepare::debug_rank),
-                      field("debug_terminal", &Prepare::debug_terminal), field("passes_lines", &Prepare::passes_lines),
-                      field("closes_run", &Prepare::closes_run), field("network_interface", &Prepare::network_interface),
-                      field("variables", &Prepare::variables), field("plan", &Prepare::plan), field("lease", &Prepare::lease));
+    return listed(field("run_id", &Prepare::run_id), field("run_directory", &Prepare::run_directory), field("attempt", &Prepare::attempt),
+                  field("group", &Prepare::group), field("device_ids", &Prepare::device_ids), field("resume_path", &Prepare::resume_path),
+                  field("expects_meeting", &Prepare::expects_meeting), field("main_address", &Prepare::main_address),
+                  field("main_port", &Prepare::main_port), field("stop_signal", &Prepare::stop_signal),
+                  field("stop_grace", &Prepare::stop_grace), field("stall", &Prepare::stall), field("debug_rank", &Prepare::debug_rank),
+                  field("debug_terminal", &Prepare::debug_terminal), field("passes_lines", &Prepare::passes_lines),
+                  field("closes_run", &Prepare::closes_run), field("network_interface", &Prepare::network_interface),
+                  field("variables", &Prepare::variables), field("plan", &Prepare::plan), field("lease", &Prepare::lease));
   }
 };
 
@@ -64,7 +63,7 @@ struct Prepare {
 struct Start {
   static constexpr std::string_view type = "start";
   std::int64_t main_port = 0;
-  static constexpr auto fields() { return std::tuple(field("main_port", &Start::main_port)); }
+  static constexpr auto fields() { return listed(field("main_port", &Start::main_port)); }
 };
 
 // End the ranks: the signal, then after grace seconds KILL. A second Stop may shorten the grace, never lengthen it.
@@ -72,13 +71,13 @@ struct StopRanks {
   static constexpr std::string_view type = "stop";
   std::string signal;
   double grace = 0;
-  static constexpr auto fields() { return std::tuple(field("signal", &StopRanks::signal), field("grace", &StopRanks::grace)); }
+  static constexpr auto fields() { return listed(field("signal", &StopRanks::signal), field("grace", &StopRanks::grace)); }
 };
 
 struct Ping {
   static constexpr std::string_view type = "ping";
   double time = 0;  // seconds since the epoch, by the controller's clock
-  static constexpr auto fields() { return std::tuple(field("time", &Ping::time)); }
+  static constexpr auto fields() { return listed(field("time", &Ping::time)); }
 };
 
 // ---- agent to controller
@@ -90,8 +89,8 @@ struct Hello {
   std::int64_t agent_pid = 0;
   std::int64_t keeper_pid = 0;
   static constexpr auto fields() {
-    return std::tuple(field("nonce", &Hello::nonce), field("host", &Hello::host), field("agent_pid", &Hello::agent_pid),
-                      field("keeper_pid", &Hello::keeper_pid));
+    return listed(field("nonce", &Hello::nonce), field("host", &Hello::host), field("agent_pid", &Hello::agent_pid),
+                  field("keeper_pid", &Hello::keeper_pid));
   }
 };
 
@@ -102,7 +101,7 @@ struct Ready {
   std::vector<std::string> scrubbed;  // names of inherited variables that the ranks will not see
   Inherited inherited;                // those that they will; of node 0 alone
   static constexpr auto fields() {
-    return std::tuple(field("main_port", &Ready::main_port), field("scrubbed", &Ready::scrubbed), field("inherited", &Ready::inherited));
+    return listed(field("main_port", &Ready::main_port), field("scrubbed", &Ready::scrubbed), field("inherited", &Ready::inherited));
   }
 };
 
@@ -113,8 +112,8 @@ struct RankStarted {
   double time = 0;             // of the agent's clock, as in all that follows
   std::int64_t log_begin = 0;  // bytes of its log that earlier attempts wrote
   static constexpr auto fields() {
-    return std::tuple(field("rank", &RankStarted::rank), field("pid", &RankStarted::pid), field("time", &RankStarted::time),
-                      field("log_begin", &RankStarted::log_begin));
+    return listed(field("rank", &RankStarted::rank), field("pid", &RankStarted::pid), field("time", &RankStarted::time),
+                  field("log_begin", &RankStarted::log_begin));
   }
 };
 
@@ -130,10 +129,10 @@ struct RankExited {
   std::string error_class;     // what it said of itself before: communication, data, ...; empty: nothing
   std::string error_message;
   static constexpr auto fields() {
-    return std::tuple(field("rank", &RankExited::rank), field("time", &RankExited::time), field("code", &RankExited::code),
-                      field("signal", &RankExited::signal), field("out_of_memory", &RankExited::out_of_memory),
-                      field("core", &RankExited::core), field("by_us", &RankExited::by_us), field("error_class", &RankExited::error_class),
-                      field("error_message", &RankExited::error_message));
+    return listed(field("rank", &RankExited::rank), field("time", &RankExited::time), field("code", &RankExited::code),
+                  field("signal", &RankExited::signal), field("out_of_memory", &RankExited::out_of_memory),
+                  field("core", &RankExited::core), field("by_us", &RankExited::by_us), field("error_class", &RankExited::error_class),
+                  field("error_message", &RankExited::error_message));
   }
 };
 
@@ -141,7 +140,7 @@ struct RankExited {
 struct Happened {
   static constexpr std::string_view type = "event";
   Event event;
-  static constexpr auto fields() { return std::tuple(field("event", &Happened::event)); }
+  static constexpr auto fields() { return listed(field("event", &Happened::event)); }
 };
 
 // Lines that a rank printed. dropped: how many before them were passed over because the way was full.
@@ -151,7 +150,7 @@ struct View {
   std::int64_t dropped = 0;
   std::vector<std::string> lines;
   static constexpr auto fields() {
-    return std::tuple(field("rank", &View::rank), field("dropped", &View::dropped), field("lines", &View::lines));
+    return listed(field("rank", &View::rank), field("dropped", &View::dropped), field("lines", &View::lines));
   }
 };
 
@@ -162,7 +161,7 @@ struct Unfinished {
   std::string text;
   bool redraws = false;
   static constexpr auto fields() {
-    return std::tuple(field("rank", &Unfinished::rank), field("text", &Unfinished::text), field("redraws", &Unfinished::redraws));
+    return listed(field("rank", &Unfinished::rank), field("text", &Unfinished::text), field("redraws", &Unfinished::redraws));
   }
 };
 
@@ -170,21 +169,21 @@ struct Pong {
   static constexpr std::string_view type = "pong";
   double ping = 0;  // the time that the ping brought
   double time = 0;
-  static constexpr auto fields() { return std::tuple(field("ping", &Pong::ping), field("time", &Pong::time)); }
+  static constexpr auto fields() { return listed(field("ping", &Pong::ping), field("time", &Pong::time)); }
 };
 
 // The agent cannot do its part; nothing runs on its node any more when Done follows.
 struct Failed {
   static constexpr std::string_view type = "failed";
   std::string message;
-  static constexpr auto fields() { return std::tuple(field("message", &Failed::message)); }
+  static constexpr auto fields() { return listed(field("message", &Failed::message)); }
 };
 
 // The agent was itself told to end by a signal, and stops its ranks.
 struct Interrupted {
   static constexpr std::string_view type = "interrupted";
   std::int64_t signal = 0;
-  static constexpr auto fields() { return std::tuple(field("signal", &Interrupted::signal)); }
+  static constexpr auto fields() { return listed(field("signal", &Interrupted::signal)); }
 };
 
 // One of the pair is gone, said by the other; carries the nonce since it may be the keeper's only word.
@@ -195,7 +194,7 @@ struct Lost {
   std::optional<std::int64_t> code;  // how it ended, if that is known
   std::optional<std::int64_t> signal;
   static constexpr auto fields() {
-    return std::tuple(field("nonce", &Lost::nonce), field("who", &Lost::who), field("code", &Lost::code), field("signal", &Lost::signal));
+    return listed(field("nonce", &Lost::nonce), field("who", &Lost::who), field("code", &Lost::code), field("signal", &Lost::signal));
   }
 };
 
@@ -203,7 +202,7 @@ struct Lost {
 struct Done {
   static constexpr std::string_view type = "done";
   std::vector<std::string> left_behind;  // "pid name" of what could not be ended
-  static constexpr auto fields() { return std::tuple(field("left_behind", &Done::left_behind)); }
+  static constexpr auto fields() { return listed(field("left_behind", &Done::left_behind)); }
 };
 
 template <class M>

@@ -29,10 +29,10 @@ struct RunStatus {
   std::optional<std::string> log;         // its log file, below the run's folder
   std::optional<std::int64_t> log_begin;  // bytes of it that earlier attempts have printed
   static constexpr auto fields() {
-    return std::tuple(field("state", &RunStatus::state), field("attempt", &RunStatus::attempt), field("node_rank", &RunStatus::node_rank),
-                      field("controller_pid", &RunStatus::controller_pid), field("started", &RunStatus::started),
-                      field("ended", &RunStatus::ended), field("exit_code", &RunStatus::exit_code), field("message", &RunStatus::message),
-                      field("culprit", &RunStatus::culprit), field("log", &RunStatus::log), field("log_begin", &RunStatus::log_begin));
+    return listed(field("state", &RunStatus::state), field("attempt", &RunStatus::attempt), field("node_rank", &RunStatus::node_rank),
+                  field("controller_pid", &RunStatus::controller_pid), field("started", &RunStatus::started),
+                  field("ended", &RunStatus::ended), field("exit_code", &RunStatus::exit_code), field("message", &RunStatus::message),
+                  field("culprit", &RunStatus::culprit), field("log", &RunStatus::log), field("log_begin", &RunStatus::log_begin));
   }
 };
 

@@ -19,8 +19,8 @@ struct SlurmJob {
   std::optional<std::string> array;  // it is many, one of each of these indices, each with a run of its own (slurm_array.hpp)
   std::optional<std::int64_t> task;  // the index of an array that this is the run of
   static constexpr auto fields() {
-    return std::tuple(field("id", &SlurmJob::id), field("cluster", &SlurmJob::cluster), field("submitted", &SlurmJob::submitted),
-                      field("array", &SlurmJob::array), field("task", &SlurmJob::task));
+    return listed(field("id", &SlurmJob::id), field("cluster", &SlurmJob::cluster), field("submitted", &SlurmJob::submitted),
+                  field("array", &SlurmJob::array), field("task", &SlurmJob::task));
   }
 };
 

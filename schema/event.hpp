@@ -22,10 +22,14 @@ struct Event {
   Value detail;  // a map, by kind
 
   static constexpr auto fields() {
-    return std::tuple(field("kind", &Event::kind), field("time", &Event::time), field("node", &Event::node), field("rank", &Event::rank),
-                      field("detail", &Event::detail));
+    return listed(field("kind", &Event::kind), field("time", &Event::time), field("node", &Event::node), field("rank", &Event::rank),
+                  field("detail", &Event::detail));
   }
   friend bool operator==(const Event&, const Event&) = default;
 };
+
+// Compiled once, in bindings.cpp.
+extern template Event from_value<Event>(const Value&, const Path&);
+extern template Value to_value<Event>(const Event&);
 
 }  // namespace fabric

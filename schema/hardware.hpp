@@ -21,9 +21,9 @@ struct Gpu {
   std::optional<std::int64_t> compute_minor;
   std::optional<std::int64_t> numa_node;
   static constexpr auto fields() {
-    return std::tuple(field("index", &Gpu::index), field("name", &Gpu::name), field("uuid", &Gpu::uuid),
-                      field("memory_bytes", &Gpu::memory_bytes), field("compute_major", &Gpu::compute_major),
-                      field("compute_minor", &Gpu::compute_minor), field("numa_node", &Gpu::numa_node));
+    return listed(field("index", &Gpu::index), field("name", &Gpu::name), field("uuid", &Gpu::uuid),
+                  field("memory_bytes", &Gpu::memory_bytes), field("compute_major", &Gpu::compute_major),
+                  field("compute_minor", &Gpu::compute_minor), field("numa_node", &Gpu::numa_node));
   }
   friend bool operator==(const Gpu&, const Gpu&) = default;
 };
@@ -33,7 +33,7 @@ struct NumaNode {
   std::vector<std::int64_t> cpus;
   std::int64_t memory_bytes = 0;
   static constexpr auto fields() {
-    return std::tuple(field("id", &NumaNode::id), field("cpus", &NumaNode::cpus), field("memory_bytes", &NumaNode::memory_bytes));
+    return listed(field("id", &NumaNode::id), field("cpus", &NumaNode::cpus), field("memory_bytes", &NumaNode::memory_bytes));
   }
   friend bool operator==(const NumaNode&, const NumaNode&) = default;
 };
@@ -43,8 +43,8 @@ struct NetworkInterface {
   std::string address;  // numeric, IPv4 or IPv6
   bool loopback = false;
   static constexpr auto fields() {
-    return std::tuple(field("name", &NetworkInterface::name), field("address", &NetworkInterface::address),
-                      field("loopback", &NetworkInterface::loopback));
+    return listed(field("name", &NetworkInterface::name), field("address", &NetworkInterface::address),
+                  field("loopback", &NetworkInterface::loopback));
   }
   friend bool operator==(const NetworkInterface&, const NetworkInterface&) = default;
 };
@@ -63,11 +63,11 @@ struct Host {
   std::optional<std::string> nvidia_driver;  // absent: no usable driver, or not known
   std::vector<Gpu> gpus;                     // the visible ones, in CUDA's order
   static constexpr auto fields() {
-    return std::tuple(field("hostname", &Host::hostname), field("cpus", &Host::cpus), field("cpus_online", &Host::cpus_online),
-                      field("smt_siblings", &Host::smt_siblings), field("cpu_quota", &Host::cpu_quota),
-                      field("memory_bytes", &Host::memory_bytes), field("memory_limit", &Host::memory_limit),
-                      field("numa_nodes", &Host::numa_nodes), field("interfaces", &Host::interfaces),
-                      field("nvidia_driver", &Host::nvidia_driver), field("gpus", &Host::gpus));
+    return listed(field("hostname", &Host::hostname), field("cpus", &Host::cpus), field("cpus_online", &Host::cpus_online),
+                  field("smt_siblings", &Host::smt_siblings), field("cpu_quota", &Host::cpu_quota),
+                  field("memory_bytes", &Host::memory_bytes), field("memory_limit", &Host::memory_limit),
+                  field("numa_nodes", &Host::numa_nodes), field("interfaces", &Host::interfaces),
+                  field("nvidia_driver", &Host::nvidia_driver), field("gpus", &Host::gpus));
   }
   friend bool operator==(const Host&, const Host&) = default;
 };
@@ -79,7 +79,7 @@ struct HostGroup {
   std::optional<std::int64_t> unavailable;  // of count, those that take no job now: down, drained; absent: nobody said
   std::int64_t usable() const { return count - unavailable.value_or(0); }
   static constexpr auto fields() {
-    return std::tuple(field("count", &HostGroup::count), field("host", &HostGroup::host), field("unavailable", &HostGroup::unavailable));
+    return listed(field("count", &HostGroup::count), field("host", &HostGroup::host), field("unavailable", &HostGroup::unavailable));
   }
   friend bool operator==(const HostGroup&, const HostGroup&) = default;
 };
@@ -92,7 +92,7 @@ struct Hardware {
   std::string source;  // "this host", "scheduler: ...", or what recorded it
   std::vector<HostGroup> groups;
   static constexpr auto fields() {
-    return std::tuple(field("version", &Hardware::version), field("source", &Hardware::source), field("groups", &Hardware::groups));
+    return listed(field("version", &Hardware::version), field("source", &Hardware::source), field("groups", &Hardware::groups));
   }
   friend bool operator==(const Hardware&, const Hardware&) = default;
 };
@@ -110,5 +110,9 @@ struct Occupancy {
   std::int64_t gpu = 0;
   std::vector<GpuHolder> holders;
 };
+
+// Compiled once, in bindings.cpp.
+extern template Hardware from_value<Hardware>(const Value&, const Path&);
+extern template Value to_value<Hardware>(const Hardware&);
 
 }  // namespace fabric

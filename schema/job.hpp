@@ -6,7 +6,6 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <tuple>
 #include <type_traits>
 #include <variant>
 #include <vector>
@@ -69,7 +68,7 @@ template <> struct Names<Contract> { static constexpr std::array<std::pair<std::
 struct Model {
   ModelName name{};
   std::int64_t width = 0;
-  static constexpr auto fields() { return std::tuple(field("name", &Model::name), field("width", &Model::width)); }
+  static constexpr auto fields() { return listed(field("name", &Model::name), field("width", &Model::width)); }
   friend bool operator==(const Model&, const Model&) = default;
 };
 
@@ -77,7 +76,7 @@ struct Data {
   std::string path;
   double mean = 0;
   double std = 0;
-  static constexpr auto fields() { return std::tuple(field("path", &Data::path), field("mean", &Data::mean), field("std", &Data::std)); }
+  static constexpr auto fields() { return listed(field("path", &Data::path), field("mean", &Data::mean), field("std", &Data::std)); }
   friend bool operator==(const Data&, const Data&) = default;
 };
 
@@ -89,8 +88,8 @@ struct Optimizer {
   std::vector<double> betas;
   double eps = 0;
   static constexpr auto fields() {
-    return std::tuple(field("name", &Optimizer::name), field("lr", &Optimizer::lr), field("weight_decay", &Optimizer::weight_decay),
-                      field("momentum", &Optimizer::momentum), field("betas", &Optimizer::betas), field("eps", &Optimizer::eps));
+    return listed(field("name", &Optimizer::name), field("lr", &Optimizer::lr), field("weight_decay", &Optimizer::weight_decay),
+                  field("momentum", &Optimizer::momentum), field("betas", &Optimizer::betas), field("eps", &Optimizer::eps));
   }
   friend bool operator==(const Optimizer&, const Optimizer&) = default;
 };
@@ -98,7 +97,7 @@ struct Optimizer {
 struct Schedule {
   ScheduleName name{};
   std::int64_t warmup_steps = 0;
-  static constexpr auto fields() { return std::tuple(field("name", &Schedule::name), field("warmup_steps", &Schedule::warmup_steps)); }
+  static constexpr auto fields() { return listed(field("name", &Schedule::name), field("warmup_steps", &Schedule::warmup_steps)); }
   friend bool operator==(const Schedule&, const Schedule&) = default;
 };
 
@@ -118,11 +117,11 @@ struct Train {
   std::int64_t log_every = 0;
   std::optional<std::string> initial_weights;
   static constexpr auto fields() {
-    return std::tuple(field("task", &Train::task), field("model", &Train::model), field("data", &Train::data),
-                      field("optimizer", &Train::optimizer), field("schedule", &Train::schedule), field("batch_size", &Train::batch_size),
-                      field("micro_batch_size", &Train::micro_batch_size), field("accumulation", &Train::accumulation),
-                      field("epochs", &Train::epochs), field("steps", &Train::steps), field("data_workers", &Train::data_workers),
-                      field("log_every", &Train::log_every), field("initial_weights", &Train::initial_weights));
+    return listed(field("task", &Train::task), field("model", &Train::model), field("data", &Train::data),
+                  field("optimizer", &Train::optimizer), field("schedule", &Train::schedule), field("batch_size", &Train::batch_size),
+                  field("micro_batch_size", &Train::micro_batch_size), field("accumulation", &Train::accumulation),
+                  field("epochs", &Train::epochs), field("steps", &Train::steps), field("data_workers", &Train::data_workers),
+                  field("log_every", &Train::log_every), field("initial_weights", &Train::initial_weights));
   }
   friend bool operator==(const Train&, const Train&) = default;
 };
@@ -144,11 +143,11 @@ struct Program {
   std::optional<std::string> env_file;
   Inherit inherit;
   static constexpr auto fields() {
-    return std::tuple(field("command", &Program::command), field("script", &Program::script), field("module", &Program::module),
-                      field("python", &Program::python), field("args", &Program::args), field("wrapper", &Program::wrapper),
-                      field("contract", &Program::contract), field("local_rank_option", &Program::local_rank_option),
-                      field("strategy", &Program::strategy), field("precision", &Program::precision), field("cwd", &Program::cwd),
-                      field("env", &Program::env), field("env_file", &Program::env_file), field("inherit", &Program::inherit));
+    return listed(field("command", &Program::command), field("script", &Program::script), field("module", &Program::module),
+                  field("python", &Program::python), field("args", &Program::args), field("wrapper", &Program::wrapper),
+                  field("contract", &Program::contract), field("local_rank_option", &Program::local_rank_option),
+                  field("strategy", &Program::strategy), field("precision", &Program::precision), field("cwd", &Program::cwd),
+                  field("env", &Program::env), field("env_file", &Program::env_file), field("inherit", &Program::inherit));
   }
   friend bool operator==(const Program&, const Program&) = default;
 };
@@ -158,8 +157,7 @@ struct CheckpointPolicy {
   std::int64_t keep = 0;
   std::optional<std::string> path;  // glob(7), absolute: where a program keeps its own
   static constexpr auto fields() {
-    return std::tuple(field("every", &CheckpointPolicy::every), field("keep", &CheckpointPolicy::keep),
-                      field("path", &CheckpointPolicy::path));
+    return listed(field("every", &CheckpointPolicy::every), field("keep", &CheckpointPolicy::keep), field("path", &CheckpointPolicy::path));
   }
   friend bool operator==(const CheckpointPolicy&, const CheckpointPolicy&) = default;
 };
@@ -170,7 +168,7 @@ struct CodePolicy {
   std::optional<std::string> sync;  // once decided: there if and only if that is taken
   std::vector<std::string> exclude;
   static constexpr auto fields() {
-    return std::tuple(field("take", &CodePolicy::take), field("sync", &CodePolicy::sync), field("exclude", &CodePolicy::exclude));
+    return listed(field("take", &CodePolicy::take), field("sync", &CodePolicy::sync), field("exclude", &CodePolicy::exclude));
   }
   friend bool operator==(const CodePolicy&, const CodePolicy&) = default;
 };
@@ -178,7 +176,7 @@ struct CodePolicy {
 struct Stop {
   std::string signal;
   Duration grace;
-  static constexpr auto fields() { return std::tuple(field("signal", &Stop::signal), field("grace", &Stop::grace)); }
+  static constexpr auto fields() { return listed(field("signal", &Stop::signal), field("grace", &Stop::grace)); }
   friend bool operator==(const Stop&, const Stop&) = default;
 };
 
@@ -189,8 +187,8 @@ struct RestartRule {
   std::optional<std::string> log;
   AfterFailure then{};
   static constexpr auto fields() {
-    return std::tuple(field("exit_code", &RestartRule::exit_code), field("signal", &RestartRule::signal), field("log", &RestartRule::log),
-                      field("then", &RestartRule::then));
+    return listed(field("exit_code", &RestartRule::exit_code), field("signal", &RestartRule::signal), field("log", &RestartRule::log),
+                  field("then", &RestartRule::then));
   }
   friend bool operator==(const RestartRule&, const RestartRule&) = default;
 };
@@ -201,8 +199,8 @@ struct Restart {
   Duration backoff;
   std::int64_t no_progress = 0;
   static constexpr auto fields() {
-    return std::tuple(field("max", &Restart::max), field("on", &Restart::on), field("backoff", &Restart::backoff),
-                      field("no_progress", &Restart::no_progress));
+    return listed(field("max", &Restart::max), field("on", &Restart::on), field("backoff", &Restart::backoff),
+                  field("no_progress", &Restart::no_progress));
   }
   friend bool operator==(const Restart&, const Restart&) = default;
 };
@@ -212,7 +210,7 @@ struct Container {
   ContainerRuntime runtime{};
   std::vector<std::string> mounts;
   static constexpr auto fields() {
-    return std::tuple(field("image", &Container::image), field("runtime", &Container::runtime), field("mounts", &Container::mounts));
+    return listed(field("image", &Container::image), field("runtime", &Container::runtime), field("mounts", &Container::mounts));
   }
   friend bool operator==(const Container&, const Container&) = default;
 };
@@ -244,15 +242,14 @@ struct Slurm {
   std::optional<Container> container;
   std::map<std::string, Value> directives;  // a string, an integer, or true
   static constexpr auto fields() {
-    return std::tuple(field("shape", &Slurm::shape), field("partition", &Slurm::partition), field("account", &Slurm::account),
-                      field("qos", &Slurm::qos), field("cpus_per_rank", &Slurm::cpus_per_rank), field("mem", &Slurm::mem),
-                      field("gpu_type", &Slurm::gpu_type), field("constraint", &Slurm::constraint),
-                      field("reservation", &Slurm::reservation), field("exclusive", &Slurm::exclusive), field("nodelist", &Slurm::nodelist),
-                      field("exclude", &Slurm::exclude), field("array", &Slurm::array), field("dependency", &Slurm::dependency),
-                      field("requeue", &Slurm::requeue), field("lease", &Slurm::lease), field("output", &Slurm::output),
-                      field("modules", &Slurm::modules), field("conda", &Slurm::conda), field("venv", &Slurm::venv),
-                      field("setup", &Slurm::setup), field("teardown", &Slurm::teardown), field("container", &Slurm::container),
-                      field("directives", &Slurm::directives));
+    return listed(field("shape", &Slurm::shape), field("partition", &Slurm::partition), field("account", &Slurm::account),
+                  field("qos", &Slurm::qos), field("cpus_per_rank", &Slurm::cpus_per_rank), field("mem", &Slurm::mem),
+                  field("gpu_type", &Slurm::gpu_type), field("constraint", &Slurm::constraint), field("reservation", &Slurm::reservation),
+                  field("exclusive", &Slurm::exclusive), field("nodelist", &Slurm::nodelist), field("exclude", &Slurm::exclude),
+                  field("array", &Slurm::array), field("dependency", &Slurm::dependency), field("requeue", &Slurm::requeue),
+                  field("lease", &Slurm::lease), field("output", &Slurm::output), field("modules", &Slurm::modules),
+                  field("conda", &Slurm::conda), field("venv", &Slurm::venv), field("setup", &Slurm::setup),
+                  field("teardown", &Slurm::teardown), field("container", &Slurm::container), field("directives", &Slurm::directives));
   }
   friend bool operator==(const Slurm&, const Slurm&) = default;
 };
@@ -262,7 +259,7 @@ struct SshHost {
   std::optional<Devices> devices;
   std::optional<std::int64_t> slots;
   static constexpr auto fields() {
-    return std::tuple(field("host", &SshHost::host), field("devices", &SshHost::devices), field("slots", &SshHost::slots));
+    return listed(field("host", &SshHost::host), field("devices", &SshHost::devices), field("slots", &SshHost::slots));
   }
   friend bool operator==(const SshHost&, const SshHost&) = default;
 };
@@ -280,10 +277,10 @@ struct Ssh {
   std::vector<std::string> send;  // patterns of variables
   Duration lease;
   static constexpr auto fields() {
-    return std::tuple(field("hosts", &Ssh::hosts), field("hostfile", &Ssh::hostfile), field("include", &Ssh::include),
-                      field("exclude", &Ssh::exclude), field("interface", &Ssh::interface), field("fabric", &Ssh::fabric),
-                      field("controller", &Ssh::controller), field("options", &Ssh::options), field("send", &Ssh::send),
-                      field("lease", &Ssh::lease));
+    return listed(field("hosts", &Ssh::hosts), field("hostfile", &Ssh::hostfile), field("include", &Ssh::include),
+                  field("exclude", &Ssh::exclude), field("interface", &Ssh::interface), field("fabric", &Ssh::fabric),
+                  field("controller", &Ssh::controller), field("options", &Ssh::options), field("send", &Ssh::send),
+                  field("lease", &Ssh::lease));
   }
   friend bool operator==(const Ssh&, const Ssh&) = default;
 };
@@ -292,7 +289,7 @@ template <class Stage>
 struct ProcessGroup {
   Field<Stage, GroupBackend> backend{};
   Duration timeout;
-  static constexpr auto fields() { return std::tuple(field("backend", &ProcessGroup::backend), field("timeout", &ProcessGroup::timeout)); }
+  static constexpr auto fields() { return listed(field("backend", &ProcessGroup::backend), field("timeout", &ProcessGroup::timeout)); }
   friend bool operator==(const ProcessGroup&, const ProcessGroup&) = default;
 };
 
@@ -326,20 +323,26 @@ struct Job {
   std::optional<Slurm> slurm;  // where backend is slurm
   std::optional<Ssh> ssh;      // where backend is ssh
   static constexpr auto fields() {
-    return std::tuple(field("fabric", &Job::fabric), field("name", &Job::name), field("accelerator", &Job::accelerator),
-                      field("devices", &Job::devices), field("num_nodes", &Job::num_nodes), field("strategy", &Job::strategy),
-                      field("precision", &Job::precision), field("threads", &Job::threads), field("binding", &Job::binding),
-                      field("visible_devices", &Job::visible_devices), field("process_group", &Job::process_group),
-                      field("main_address", &Job::main_address), field("main_port", &Job::main_port), field("train", &Job::train),
-                      field("program", &Job::program), field("env", &Job::env), field("checkpoint", &Job::checkpoint),
-                      field("stop", &Job::stop), field("restart", &Job::restart), field("stall", &Job::stall),
-                      field("time_limit", &Job::time_limit), field("seed", &Job::seed), field("code", &Job::code),
-                      field("backend", &Job::backend), field("slurm", &Job::slurm), field("ssh", &Job::ssh));
+    return listed(field("fabric", &Job::fabric), field("name", &Job::name), field("accelerator", &Job::accelerator),
+                  field("devices", &Job::devices), field("num_nodes", &Job::num_nodes), field("strategy", &Job::strategy),
+                  field("precision", &Job::precision), field("threads", &Job::threads), field("binding", &Job::binding),
+                  field("visible_devices", &Job::visible_devices), field("process_group", &Job::process_group),
+                  field("main_address", &Job::main_address), field("main_port", &Job::main_port), field("train", &Job::train),
+                  field("program", &Job::program), field("env", &Job::env), field("checkpoint", &Job::checkpoint),
+                  field("stop", &Job::stop), field("restart", &Job::restart), field("stall", &Job::stall),
+                  field("time_limit", &Job::time_limit), field("seed", &Job::seed), field("code", &Job::code),
+                  field("backend", &Job::backend), field("slurm", &Job::slurm), field("ssh", &Job::ssh));
   }
   friend bool operator==(const Job&, const Job&) = default;
 };
 
 using JobSpec = Job<Spec>;
 using ResolvedJob = Job<Resolved>;
+
+// Compiled once, in bindings.cpp.
+extern template JobSpec from_value<JobSpec>(const Value&, const Path&);
+extern template Value to_value<JobSpec>(const JobSpec&);
+extern template ResolvedJob from_value<ResolvedJob>(const Value&, const Path&);
+extern template Value to_value<ResolvedJob>(const ResolvedJob&);
 
 }  // namespace fabric

@@ -72,14 +72,14 @@ struct Text {
 struct Fact {
   std::string name;
   Value value;
-  static constexpr auto fields() { return std::tuple(field("name", &Fact::name), field("value", &Fact::value)); }
+  static constexpr auto fields() { return listed(field("name", &Fact::name), field("value", &Fact::value)); }
   friend bool operator==(const Fact&, const Fact&) = default;
 };
 
 struct Rejected {
   std::string value;
   std::string why;
-  static constexpr auto fields() { return std::tuple(field("value", &Rejected::value), field("why", &Rejected::why)); }
+  static constexpr auto fields() { return listed(field("value", &Rejected::value), field("why", &Rejected::why)); }
   friend bool operator==(const Rejected&, const Rejected&) = default;
 };
 
@@ -92,9 +92,9 @@ struct Decision {
   std::vector<Fact> inputs;
   std::vector<Rejected> rejected;
   static constexpr auto fields() {
-    return std::tuple(fabric::field("field", &Decision::field), fabric::field("value", &Decision::value),
-                      fabric::field("rule", &Decision::rule), fabric::field("because", &Decision::because),
-                      fabric::field("inputs", &Decision::inputs), fabric::field("rejected", &Decision::rejected));
+    return listed(fabric::field("field", &Decision::field), fabric::field("value", &Decision::value),
+                  fabric::field("rule", &Decision::rule), fabric::field("because", &Decision::because),
+                  fabric::field("inputs", &Decision::inputs), fabric::field("rejected", &Decision::rejected));
   }
   friend bool operator==(const Decision&, const Decision&) = default;
 };
@@ -103,7 +103,7 @@ struct Decision {
 struct Inherited {
   std::vector<std::string> names;  // sorted
   std::string sha256;              // of their lines NAME=value, each with a NUL behind it; lower-case hex
-  static constexpr auto fields() { return std::tuple(field("names", &Inherited::names), field("sha256", &Inherited::sha256)); }
+  static constexpr auto fields() { return listed(field("names", &Inherited::names), field("sha256", &Inherited::sha256)); }
   friend bool operator==(const Inherited&, const Inherited&) = default;
 };
 
@@ -118,9 +118,9 @@ struct RankTemplate {
   std::optional<Inherited> inherited;               // where they are named by patterns
   std::optional<std::string> env_file;              // read at start, above the inherited ones and below env
   static constexpr auto fields() {
-    return std::tuple(field("argv", &RankTemplate::argv), field("env", &RankTemplate::env), field("defaults", &RankTemplate::defaults),
-                      field("scrub", &RankTemplate::scrub), field("cwd", &RankTemplate::cwd), field("inherit", &RankTemplate::inherit),
-                      field("inherited", &RankTemplate::inherited), field("env_file", &RankTemplate::env_file));
+    return listed(field("argv", &RankTemplate::argv), field("env", &RankTemplate::env), field("defaults", &RankTemplate::defaults),
+                  field("scrub", &RankTemplate::scrub), field("cwd", &RankTemplate::cwd), field("inherit", &RankTemplate::inherit),
+                  field("inherited", &RankTemplate::inherited), field("env_file", &RankTemplate::env_file));
   }
   friend bool operator==(const RankTemplate&, const RankTemplate&) = default;
 };
@@ -129,7 +129,7 @@ struct RankTemplate {
 struct RankCpus {
   std::int64_t of = 0;  // on cuda a device, else a local rank
   std::string cpus;     // 0-15,32-47
-  static constexpr auto fields() { return std::tuple(field("of", &RankCpus::of), field("cpus", &RankCpus::cpus)); }
+  static constexpr auto fields() { return listed(field("of", &RankCpus::of), field("cpus", &RankCpus::cpus)); }
   friend bool operator==(const RankCpus&, const RankCpus&) = default;
 };
 
@@ -146,10 +146,10 @@ struct NodeGroup {
   std::vector<RankCpus> cpus;            // a rank that is not among them may use all that fabric may
   RankTemplate rank;
   static constexpr auto fields() {
-    return std::tuple(field("role", &NodeGroup::role), field("nodes", &NodeGroup::nodes), field("hosts", &NodeGroup::hosts),
-                      field("first_node", &NodeGroup::first_node), field("first_rank", &NodeGroup::first_rank),
-                      field("ranks_per_node", &NodeGroup::ranks_per_node), field("accelerator", &NodeGroup::accelerator),
-                      field("device_ids", &NodeGroup::device_ids), field("cpus", &NodeGroup::cpus), field("rank", &NodeGroup::rank));
+    return listed(field("role", &NodeGroup::role), field("nodes", &NodeGroup::nodes), field("hosts", &NodeGroup::hosts),
+                  field("first_node", &NodeGroup::first_node), field("first_rank", &NodeGroup::first_rank),
+                  field("ranks_per_node", &NodeGroup::ranks_per_node), field("accelerator", &NodeGroup::accelerator),
+                  field("device_ids", &NodeGroup::device_ids), field("cpus", &NodeGroup::cpus), field("rank", &NodeGroup::rank));
   }
   friend bool operator==(const NodeGroup&, const NodeGroup&) = default;
 };
@@ -158,7 +158,7 @@ struct NodeGroup {
 struct Input {
   std::string path;
   std::string sha256;  // lower-case hex
-  static constexpr auto fields() { return std::tuple(field("path", &Input::path), field("sha256", &Input::sha256)); }
+  static constexpr auto fields() { return listed(field("path", &Input::path), field("sha256", &Input::sha256)); }
   friend bool operator==(const Input&, const Input&) = default;
 };
 
@@ -169,8 +169,8 @@ struct Request {
   std::vector<std::string> sets;
   std::optional<std::string> text;  // of the job, where no file has it; job is then the name that such a file would have
   static constexpr auto fields() {
-    return std::tuple(field("job", &Request::job), field("profiles", &Request::profiles), field("sets", &Request::sets),
-                      field("text", &Request::text));
+    return listed(field("job", &Request::job), field("profiles", &Request::profiles), field("sets", &Request::sets),
+                  field("text", &Request::text));
   }
   friend bool operator==(const Request&, const Request&) = default;
 };
@@ -190,8 +190,8 @@ struct Question {
   std::string subject;  // the path, or a program's name that is looked up on PATH
   std::string field;    // who asks: train.data.path
   static constexpr auto fields() {
-    return std::tuple(fabric::field("kind", &Question::kind), fabric::field("subject", &Question::subject),
-                      fabric::field("field", &Question::field));
+    return listed(fabric::field("kind", &Question::kind), fabric::field("subject", &Question::subject),
+                  fabric::field("field", &Question::field));
   }
   friend bool operator==(const Question&, const Question&) = default;
 };
@@ -200,7 +200,7 @@ struct Question {
 struct Output {
   std::string path;
   std::string what;
-  static constexpr auto fields() { return std::tuple(field("path", &Output::path), field("what", &Output::what)); }
+  static constexpr auto fields() { return listed(field("path", &Output::path), field("what", &Output::what)); }
   friend bool operator==(const Output&, const Output&) = default;
 };
 
@@ -208,9 +208,7 @@ struct Output {
 struct Code {
   std::optional<std::string> python_version;  // Python 3.11.2
   std::optional<std::string> git_commit;      // 40 hex digits, with -dirty behind them if tracked files differ
-  static constexpr auto fields() {
-    return std::tuple(field("python_version", &Code::python_version), field("git_commit", &Code::git_commit));
-  }
+  static constexpr auto fields() { return listed(field("python_version", &Code::python_version), field("git_commit", &Code::git_commit)); }
   friend bool operator==(const Code&, const Code&) = default;
 };
 
@@ -228,11 +226,10 @@ struct Plan {
   std::vector<Question> questions;
   std::vector<Output> outputs;
   static constexpr auto fields() {
-    return std::tuple(field("plan_version", &Plan::plan_version), field("fabric_version", &Plan::fabric_version),
-                      field("name", &Plan::name), field("request", &Plan::request), field("inputs", &Plan::inputs),
-                      field("job", &Plan::job), field("code", &Plan::code), field("decisions", &Plan::decisions),
-                      field("world_size", &Plan::world_size), field("groups", &Plan::groups), field("questions", &Plan::questions),
-                      field("outputs", &Plan::outputs));
+    return listed(field("plan_version", &Plan::plan_version), field("fabric_version", &Plan::fabric_version), field("name", &Plan::name),
+                  field("request", &Plan::request), field("inputs", &Plan::inputs), field("job", &Plan::job), field("code", &Plan::code),
+                  field("decisions", &Plan::decisions), field("world_size", &Plan::world_size), field("groups", &Plan::groups),
+                  field("questions", &Plan::questions), field("outputs", &Plan::outputs));
   }
   friend bool operator==(const Plan&, const Plan&) = default;
 };
@@ -248,5 +245,11 @@ std::string plan_id(const Plan& plan);
 
 // The saved form: {"plan_id": ..., "plan": {...}} as canonical JSON with a newline at its end.
 std::string save_plan(const Plan& plan);
+
+// Compiled once, in bindings.cpp.
+extern template NodeGroup from_value<NodeGroup>(const Value&, const Path&);
+extern template Value to_value<NodeGroup>(const NodeGroup&);
+extern template Plan from_value<Plan>(const Value&, const Path&);
+extern template Value to_value<Plan>(const Plan&);
 
 }  // namespace fabric

@@ -13,7 +13,7 @@ enum class Colour { red, green };
 struct Inner {
   std::int64_t n = 5;
   std::optional<std::string> note;
-  static constexpr auto fields() { return std::tuple(field("n", &Inner::n), field("note", &Inner::note)); }
+  static constexpr auto fields() { return listed(field("n", &Inner::n), field("note", &Inner::note)); }
   friend bool operator==(const Inner&, const Inner&) = default;
 };
 
@@ -27,9 +27,9 @@ struct Outer {
   std::optional<std::variant<Auto, Colour>> maybe;
   Value anything;
   static constexpr auto fields() {
-    return std::tuple(field("flag", &Outer::flag), field("real", &Outer::real), field("colour", &Outer::colour),
-                      field("list", &Outer::list), field("by_name", &Outer::by_name), field("count", &Outer::count),
-                      field("maybe", &Outer::maybe), field("anything", &Outer::anything));
+    return listed(field("flag", &Outer::flag), field("real", &Outer::real), field("colour", &Outer::colour), field("list", &Outer::list),
+                  field("by_name", &Outer::by_name), field("count", &Outer::count), field("maybe", &Outer::maybe),
+                  field("anything", &Outer::anything));
   }
   friend bool operator==(const Outer&, const Outer&) = default;
 };
