@@ -46,8 +46,6 @@ std::optional<TaskNamed> find_task(const std::string& asked, const std::string& 
   return std::nullopt;
 }
 
-}  // namespace
-
 std::optional<std::string> find_run_of_index(const std::string& asked, const std::string& runs) {
   const std::optional<TaskNamed> named = find_task(asked, runs);
   if (!named || is_run(run_of_index(named->array, named->index)))
@@ -58,23 +56,32 @@ std::optional<std::string> find_run_of_index(const std::string& asked, const std
                    "`fabric status " + named->name + "` shows all of them; `fabric cancel " + asked + "` takes it from the queue");
 }
 
+}  // namespace
+
+std::string runs_folder(const Arguments& arguments) { return arguments.value("runs").value_or("runs"); }
+
 std::optional<WaitingTask> find_waiting_task(const std::string& asked, const std::string& runs) {
   const std::optional<TaskNamed> named = find_task(asked, runs);
   if (!named || !named->is_one || is_run(run_of_index(named->array, named->index))) return std::nullopt;
   return WaitingTask{named->array, named->index};
 }
 
-RunDirectory find_run(const Arguments& arguments) {
-  const std::string& asked = *arguments.operand;
-  const std::string runs = arguments.value("runs").value_or("runs");
+std::optional<std::string> folder_of_run(const std::string& asked, const std::string& runs) {
   namespace fs = std::filesystem;
-  std::error_code error;
   std::vector<fs::path> paths = {fs::path(asked), fs::path(asked) / "latest", fs::path(runs) / asked, fs::path(runs) / asked / "latest"};
   // A bare name is a run's rather than a folder's.
   if (asked.find('/') == std::string::npos) std::rotate(paths.begin(), paths.begin() + 2, paths.end());
   for (const fs::path& path : paths)
-    if (is_run(path)) return RunDirectory::open(path.string());
-  if (const std::optional<std::string> task = find_run_of_index(asked, runs)) return RunDirectory::open(*task);
+    if (is_run(path)) return path.string();
+  return find_run_of_index(asked, runs);
+}
+
+RunDirectory find_run(const Arguments& arguments) {
+  const std::string& asked = *arguments.operand;
+  const std::string runs = runs_folder(arguments);
+  if (const std::optional<std::string> folder = folder_of_run(asked, runs)) return RunDirectory::open(*folder);
+  namespace fs = std::filesystem;
+  std::error_code error;
   std::vector<std::string> names;
   for (fs::directory_iterator entry(runs, error), end; !error && entry != end; entry.increment(error))
     names.push_back(entry->path().filename().string());

@@ -14,9 +14,12 @@ namespace fabric {
 // UsageError that names what there is.
 RunDirectory find_run(const Arguments& arguments);
 
-// NAME_3, or a path that ends so: of the last array of that name the run of index 3. Absent if there is no such array. Throws UsageError
-// where that index has not begun, and so has no run yet.
-std::optional<std::string> find_run_of_index(const std::string& asked, const std::string& runs);
+// Its folder, by the same words below the folder of all runs; absent if there is none. NAME_3, or a path that ends so, is of the last
+// array of that name the run of index 3: throws UsageError where that index has not begun, and so has no run yet.
+std::optional<std::string> folder_of_run(const std::string& asked, const std::string& runs);
+
+// The folder of all runs: --runs, or `runs` here.
+std::string runs_folder(const Arguments& arguments);
 
 // Of the last array of a name an index that SLURM has not begun, by NAME_3 or a path that ends so.
 struct WaitingTask {

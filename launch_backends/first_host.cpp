@@ -22,7 +22,6 @@
 #include "launch_backends/run_directory.hpp"
 #include "launch_backends/run_record.hpp"
 #include "launch_backends/ssh.hpp"
-#include "schema/json.hpp"
 
 namespace fabric {
 namespace {
@@ -68,13 +67,6 @@ bool has_a_passing_agent() {
   return in >> name && name.starts_with("sshd");
 }
 
-Plan plan_in(const std::string& text) {
-  const std::optional<Value> document = read_json(text);
-  const Value* plan = document ? document->find("plan") : nullptr;
-  if (!plan) throw std::runtime_error("no plan came with the order");
-  return from_value<Plan>(*plan);
-}
-
 void leave_the_terminal(const std::string& log) {
   const FileDescriptor nothing(open("/dev/null", O_RDONLY | O_CLOEXEC));
   const FileDescriptor console(open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
@@ -109,7 +101,9 @@ int conduct_here(LaunchBackend& backend, const messages::RunOrder& order, FileDe
   sigemptyset(&kept);
   for (const int signal : {SIGINT, SIGTERM}) sigaddset(&kept, signal);
   pthread_sigmask(SIG_BLOCK, &kept, nullptr);
-  const Plan plan = plan_in(order.plan);
+  const std::optional<Plan> ordered = plan_in(order.plan);
+  if (!ordered) throw std::runtime_error("no plan of this version came with the order");
+  const Plan& plan = *ordered;
   const RunDirectory run = RunDirectory::take_over(order.run, order.plan);
   leave_the_terminal(run.path() + "/console.log");
   if (write(said.get(), "\n", 1) != 1) return 125;

@@ -243,8 +243,8 @@ std::string in_words(const RunStatus& status) {
   return status.state + (status.message.empty() ? "" : ": " + status.message);
 }
 
-std::optional<Plan> RunDirectory::plan() const {
-  const std::optional<Value> document = read_json(plan_text());
+std::optional<Plan> plan_in(const std::string& saved) {
+  const std::optional<Value> document = read_json(saved);
   const Value* plan = document ? document->find("plan") : nullptr;
   if (!plan) return std::nullopt;
   try {
@@ -253,6 +253,8 @@ std::optional<Plan> RunDirectory::plan() const {
     return std::nullopt;
   }
 }
+
+std::optional<Plan> RunDirectory::plan() const { return plan_in(plan_text()); }
 
 RunStatus RunDirectory::status() const {
   const std::string path = path_ + "/status.json";

@@ -39,6 +39,9 @@ struct RunStatus {
 // failed: rank 1 exited with code 3. Of one whose message says its state, that alone.
 std::string in_words(const RunStatus& status);
 
+// The plan in the text of a plan.json; absent if there is none of this version.
+std::optional<Plan> plan_in(const std::string& saved);
+
 // A checkpoint that was passed over, and why.
 struct SkippedCheckpoint {
   std::string path;

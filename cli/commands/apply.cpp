@@ -1,5 +1,6 @@
 #include "cli/carry_out.hpp"
 #include "cli/commands/commands.hpp"
+#include "cli/find_run.hpp"
 #include "cli/outside.hpp"
 #include "cli/planning.hpp"
 #include "cli/rank_filter.hpp"
@@ -35,7 +36,7 @@ int run_apply(const Invocation& invocation) {
   const bool stage = arguments.has("stage");
   Planning planning = saved ? plan_saved(operand, *file.text, invocation.self, "", start.node_rank, stage)
                             : plan_job(request_of(arguments), invocation.self, std::nullopt, start.node_rank, stage);
-  return start_run(invocation, planning, arguments.value("runs").value_or("runs"), std::move(start), arguments.has("detach"));
+  return start_run(invocation, planning, runs_folder(arguments), std::move(start), arguments.has("detach"));
 }
 
 }  // namespace

@@ -42,7 +42,7 @@ int end_the_rest(const Terminal& out, RunDirectory& run) {
 int run_cancel(const Invocation& invocation) {
   const Arguments& arguments = invocation.arguments;
   const Terminal& out = invocation.console.out;
-  if (const std::optional<WaitingTask> waiting = find_waiting_task(*arguments.operand, arguments.value("runs").value_or("runs")))
+  if (const std::optional<WaitingTask> waiting = find_waiting_task(*arguments.operand, runs_folder(arguments)))
     if (const RunDirectory array = RunDirectory::open(waiting->array); cancel_waiting_task(array, waiting->index)) {
       out.write("index " + std::to_string(waiting->index) + " of " + sanitised(array.id()) + ' ' + taken_from_queue + '\n');
       return exit_with(ExitCode::success);

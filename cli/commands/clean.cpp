@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "cli/commands/commands.hpp"
+#include "cli/find_run.hpp"
 #include "cli/outside.hpp"
 #include "cli/planning.hpp"
 #include "launch_backends/process.hpp"
@@ -59,7 +60,7 @@ int run_clean(const Invocation& invocation) {
   if (!age) throw UsageError("`--older-than " + *written + "` is no duration", "write for example 7d, 36h or 90m");
   const bool dry = arguments.has("dry-run");
   std::size_t removed = 0;
-  for (const RunSummary& summary : list_runs(arguments.value("runs").value_or("runs"))) {
+  for (const RunSummary& summary : list_runs(runs_folder(arguments))) {
     const RunStatus& status = summary.status;
     if (summary.standing.goes_on) continue;
     const double ended = status.ended.value_or(last_written(summary.path));

@@ -2,6 +2,7 @@
 #include <ctime>
 
 #include "cli/commands/commands.hpp"
+#include "cli/find_run.hpp"
 #include "cli/planning.hpp"
 #include "cli/spoken.hpp"
 #include "launch_backends/process.hpp"
@@ -33,7 +34,7 @@ Style style_of(const std::string& state) {
 }
 
 int run_list(const Invocation& invocation) {
-  const std::string runs = invocation.arguments.value("runs").value_or("runs");
+  const std::string runs = runs_folder(invocation.arguments);
   const std::vector<RunSummary> all = list_runs(runs);
   const Terminal& out = invocation.console.out;
   if (invocation.arguments.value("format") == "json") {

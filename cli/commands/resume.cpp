@@ -28,21 +28,13 @@ std::optional<RunStatus> status_of(const RunDirectory& run, std::string* why) tr
   return std::nullopt;
 }
 
-// NAME and NAME/ID are runs of this folder, as for the other commands; whatever else stays what it is.
-std::string named_run(const std::string& operand, const std::string& runs) {
-  std::error_code error;
-  if (std::filesystem::exists(operand, error)) return operand;
-  for (const std::string& path : {runs + '/' + operand, runs + '/' + operand + "/latest"})
-    if (std::filesystem::exists(path + "/plan.json", error)) return path;
-  return find_run_of_index(operand, runs).value_or(operand);
-}
-
 std::optional<std::string> path_of(const std::optional<ProgramCheckpoint>& checkpoint) {
   return checkpoint ? std::optional(checkpoint->path) : std::nullopt;
 }
 
 int run_resume(const Invocation& invocation) {
-  const std::string operand = named_run(*invocation.arguments.operand, invocation.arguments.value("runs").value_or("runs"));
+  const std::string& asked = *invocation.arguments.operand;
+  const std::string operand = folder_of_run(asked, runs_folder(invocation.arguments)).value_or(asked);
   RankFilter{invocation.arguments};  // what is wrong with it is said first
   std::optional<RunDirectory> run;
   std::string text;
@@ -71,11 +63,8 @@ int run_resume(const Invocation& invocation) {
       start.remarks.push_back("its status cannot be read, its events are taken instead: " + why);
     }
   } catch (const std::exception& error) {
-    const std::string latest = operand + (operand.ends_with('/') ? "latest" : "/latest");
-    std::error_code ignored;
     return refuse_to_run(invocation, "FAB6006", operand + " is not a run: " + error.what(),
-                         std::filesystem::exists(latest, ignored) ? "did you mean `" + shell_line({"fabric", "resume", latest}) + "`?"
-                                                                  : "give the folder of a run: runs/NAME/latest or runs/NAME/ID");
+                         "`fabric list` shows the runs; give NAME, NAME/ID, or a run's folder");
   }
   if (status.state == "finished" || (is_array(*run) && summary_of(*run).status.state == "finished"))
     return refuse_to_run(invocation, "FAB6004", "the run has finished: there is nothing to go on with", "`fabric apply` starts a new run");

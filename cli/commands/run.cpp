@@ -3,6 +3,7 @@
 #include "cli/carry_out.hpp"
 #include "cli/command_line_job.hpp"
 #include "cli/commands/commands.hpp"
+#include "cli/find_run.hpp"
 #include "cli/job_as_yaml.hpp"
 #include "cli/outside.hpp"
 #include "cli/planning.hpp"
@@ -49,8 +50,7 @@ int run_run(const Invocation& written) {
   RunStart start;
   start.node_rank = read.node_rank;
   if (read.debug) start.debug_rank = debug_rank_of(*read.debug);
-  if (!read.plan_only)
-    return start_run(invocation, planning, invocation.arguments.value("runs").value_or("runs"), std::move(start), read.detach);
+  if (!read.plan_only) return start_run(invocation, planning, runs_folder(invocation.arguments), std::move(start), read.detach);
   report(invocation, planning.compilation);
   if (!planning.good()) return exit_with(planning.failure());
   const Plan& plan = *planning.compilation.plan;

@@ -537,13 +537,19 @@ BOOST_AUTO_TEST_CASE(a_run_whose_job_has_changed_is_refused) {
   BOOST_TEST(contains(run.err, "job.program.command[2]: \"exit 1\" -> \"exit 0\""), run.err);
 }
 
-BOOST_AUTO_TEST_CASE(the_folder_of_all_runs_is_no_run) {
+BOOST_AUTO_TEST_CASE(a_run_is_resumed_by_each_of_its_names) {
   const Folder folder;
-  folder.write("job.yaml", job_that("exit 1"));
+  folder.write("job.yaml", job_that("echo attempt $FABRIC_ATTEMPT; exit 1"));
   run_fabric({"apply", "job.yaml"}, folder.path());
-  const ProgramRun run = run_fabric({"resume", "runs/first"}, folder.path());
-  BOOST_TEST(run.exit_code == 125);
-  BOOST_TEST(contains(run.err, "did you mean `fabric resume runs/first/latest`?"), run.err);
+  int attempt = 0;
+  for (const char* name : {"first", "runs/first", "runs/first/latest"}) {
+    const ProgramRun run = run_fabric({"resume", name}, folder.path());
+    BOOST_TEST(run.exit_code == 1, name);
+    BOOST_TEST(contains(run.out, "attempt " + std::to_string(++attempt)), run.out << run.err);
+  }
+  const ProgramRun none = run_fabric({"resume", "runs"}, folder.path());
+  BOOST_TEST(none.exit_code == 125);
+  BOOST_TEST(contains(none.err, "`fabric list` shows the runs"), none.err);
 }
 
 BOOST_AUTO_TEST_CASE(a_living_run_is_refused) {
