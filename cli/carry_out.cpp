@@ -119,21 +119,12 @@ void debug(const Plan& plan, RunStart& start) {
   if (plan.job.stall || plan.job.time_limit || plan.job.restart.max > 0) start.remarks.push_back("stall, time_limit and restart are off");
 }
 
-// Copies the code into the folder of the run, as the plan has it; a run that is resumed has its own already. Returns how the run ended if
-// that cannot be done.
-std::optional<Outcome> take_code_of(const Plan& plan, const RunDirectory& run, std::int64_t attempt) {
-  const std::string copy = run.path() + "/code";
-  std::error_code error;
-  if (plan.job.code.take == CodeTake::none || std::filesystem::exists(copy, error)) return std::nullopt;
-  try {
-    const bool synced = plan.job.code.take == CodeTake::sync;
-    const std::string folder = synced ? *plan.job.code.sync : std::filesystem::path(plan.request.job).parent_path().string();
-    const CodeTaken taken = take_code(folder, plan.job.code.exclude, copy, synced ? CopyFor::others : CopyFor::this_machine);
-    write_file(run.path() + "/code.json", pretty_json(to_value(taken)) + '\n');
-    return std::nullopt;
-  } catch (const std::exception& failure) {
-    return refuse_attempt(run, attempt, failure.what());
-  }
+// Returns how the run ended if its code cannot be copied.
+std::optional<Outcome> take_code_of(const Plan& plan, const RunDirectory& run, std::int64_t attempt) try {
+  copy_code(plan, run.path());
+  return std::nullopt;
+} catch (const std::exception& failure) {
+  return refuse_attempt(run, attempt, failure.what());
 }
 
 // What reaches a run that goes on without this process.

@@ -9,6 +9,7 @@
 #include "cli/command.hpp"
 #include "cli/outside.hpp"
 #include "cli/terminal.hpp"
+#include "launch_backends/code_snapshot.hpp"
 
 namespace fabric {
 namespace {
@@ -54,9 +55,12 @@ void write_submission(const Submission& submission, const Plan& plan, const std:
   fs::create_directories(folder);
   std::vector<std::pair<std::string, std::string>> files = {{"plan.json", save_plan(plan)}};
   for (const Submission::File& file : submission.files) files.emplace_back(file.path, file.content);
-  for (const auto& [name, content] : files)
+  std::vector<std::string> names = {"code"};
+  for (const auto& [name, content] : files) names.push_back(name);
+  for (const std::string& name : names)
     if (std::error_code error; fs::exists(fs::symlink_status(fs::path(folder) / name, error)))
       throw UsageError(folder + " holds a " + name + " already", "give a new folder: one is for one run");
+  copy_code(plan, fs::canonical(folder).string());
   for (const auto& [name, content] : files) write_file((fs::path(folder) / name).string(), content);
 }
 

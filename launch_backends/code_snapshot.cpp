@@ -5,11 +5,14 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <set>
 #include <stdexcept>
 
 #include "launch_backends/bind_ranks.hpp"
 #include "launch_backends/process.hpp"
+#include "launch_backends/replace_file.hpp"
+#include "schema/json.hpp"
 
 namespace fabric {
 namespace {
@@ -40,12 +43,12 @@ class Snapshot {
   Snapshot(std::string folder, const std::vector<std::string>& exclude, std::string into, CopyFor whom)
       : folder_(std::move(folder)), exclude_(exclude), into_(std::move(into)), whom_(whom) {
     taken_.folder = folder_;
-    if (const std::optional<std::string> listed = git(folder_, {"ls-files", "-z", "--cached", "--others", "--exclude-standard"})) {
+    if (const std::optional<std::string> tracked = git(folder_, {"ls-files", "-z", "--cached"})) {
       known_.emplace();
-      for (const std::string& name : names_in(*listed)) {
-        known_->insert(name);
-        for (fs::path above = fs::path(name).parent_path(); !above.empty(); above = above.parent_path()) known_->insert(above.string());
-      }
+      for (const std::string& name : names_in(*tracked)) know(name);
+      const std::optional<std::string> others = git(folder_, {"ls-files", "-z", "--others", "--exclude-standard"});
+      for (const std::string& name : names_in(others.value_or("")))
+        if (!is_of_runs(name)) know(name), untracked_.insert(name);
       if (std::optional<std::string> commit = git(folder_, {"rev-parse", "HEAD"}))
         taken_.git_commit = commit->substr(0, commit->find('\n'));
       if (const std::optional<std::string> dirty = git(folder_, {"diff", "--name-only", "-z", "--relative", "HEAD"}))
@@ -67,7 +70,29 @@ class Snapshot {
   }
 
  private:
-  bool is_code(const fs::directory_entry& entry, const std::string& name) const {
+  void know(const std::string& name) {
+    for (fs::path path = name; !path.empty(); path = path.parent_path()) known_->insert(path.string());
+  }
+
+  // Of runs of fabric, wherever they are kept: their copies of the code would be copied with the code, each time twice as much.
+  bool is_of_runs(const std::string& name) {
+    const fs::path path(name), own = fs::path(into_).parent_path().lexically_relative(folder_);
+    if (std::find(path.begin(), path.end(), "runs") != path.end()) return true;
+    fs::path below;
+    return std::any_of(path.begin(), path.end(), [&](const fs::path& part) { return (below /= part) == own || is_run(below.string()); });
+  }
+
+  bool is_run(const std::string& name) {
+    const auto [at, is_new] = runs_.emplace(name, false);
+    if (is_new) {
+      std::error_code error;
+      const fs::path path = fs::path(folder_) / name;
+      at->second = fs::exists(path / "plan.json", error) && (fs::exists(path / "lock", error) || fs::exists(path / "job.sbatch", error));
+    }
+    return at->second;
+  }
+
+  bool is_code(const fs::directory_entry& entry, const std::string& name) {
     const auto fits = [&](const std::string& pattern) {
       const std::string folder = pattern.ends_with('/') ? pattern.substr(0, pattern.size() - 1) : pattern;
       return fnmatch(folder.c_str(), name.c_str(), 0) == 0 || fnmatch(folder.c_str(), fs::path(name).filename().c_str(), 0) == 0;
@@ -75,7 +100,7 @@ class Snapshot {
     if (std::any_of(exclude_.begin(), exclude_.end(), fits)) return false;
     if (known_) return known_->contains(name);
     const std::string last = fs::path(name).filename().string();
-    return !last.starts_with('.') && last != "runs" && last != "__pycache__" && !fs::exists(entry.path() / "pyvenv.cfg");
+    return !last.starts_with('.') && !is_of_runs(name) && last != "__pycache__" && !fs::exists(entry.path() / "pyvenv.cfg");
   }
 
   void copy(const std::string& below, const fs::path& to) {
@@ -101,6 +126,7 @@ class Snapshot {
   void count(const fs::directory_entry& entry, const std::string& name) {
     const auto bytes = static_cast<std::int64_t>(entry.file_size());
     ++taken_.files;
+    if (untracked_.contains(name)) taken_.untracked.push_back(name);
     taken_.bytes += bytes;
     if (bytes > largest_bytes_) largest_bytes_ = bytes, largest_ = name;
     const bool many = taken_.files > most_code_files;
@@ -116,12 +142,24 @@ class Snapshot {
   const std::string into_;
   const CopyFor whom_;
   std::optional<std::set<std::string>> known_;  // of git, with the folders above
+  std::map<std::string, bool> runs_;            // folders that were looked at
+  std::set<std::string> untracked_;             // of these those that git would add
   std::int64_t largest_bytes_ = -1;
   std::string largest_;
   CodeTaken taken_;
 };
 
 }  // namespace
+
+void copy_code(const Plan& plan, const std::string& run) {
+  const std::string copy = run + "/code";
+  std::error_code error;
+  if (plan.job.code.take == CodeTake::none || fs::exists(copy, error)) return;
+  const bool synced = plan.job.code.take == CodeTake::sync;
+  const std::string folder = synced ? *plan.job.code.sync : fs::path(plan.request.job).parent_path().string();
+  const CodeTaken taken = take_code(folder, plan.job.code.exclude, copy, synced ? CopyFor::others : CopyFor::this_machine);
+  replace_file(run + "/code.json", pretty_json(to_value(taken)) + '\n');
+}
 
 CodeTaken take_code(const std::string& folder, const std::vector<std::string>& exclude, const std::string& into, CopyFor whom) {
   return Snapshot(folder, exclude, into, whom).take();

@@ -94,8 +94,8 @@ std::string code_in_words(const std::string& run_directory) {
   std::string text = " (" + std::to_string(taken.files) + (taken.files == 1 ? " file, " : " files, ") +
                      (taken.bytes < 1024 ? std::to_string(taken.bytes) + " bytes" : std::to_string((taken.bytes + 512) >> 10) + " KiB");
   if (taken.git_commit) text += ", commit " + taken.git_commit->substr(0, 12);
-  if (const std::size_t dirty = taken.dirty.size(); dirty > 0)
-    text += " with " + std::to_string(dirty) + (dirty == 1 ? " change" : " changes");
+  if (const std::size_t changes = taken.git_commit ? taken.dirty.size() + taken.untracked.size() : 0; changes > 0)
+    text += " with " + std::to_string(changes) + (changes == 1 ? " change" : " changes");
   return text + ')';
 }
 

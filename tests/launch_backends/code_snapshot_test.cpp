@@ -65,8 +65,32 @@ BOOST_AUTO_TEST_CASE(what_git_knows_is_copied_and_the_rest_is_linked) {
   BOOST_TEST(fs::is_symlink(code.copy() / ".env"));
   BOOST_TEST(taken.git_commit.value_or("").size() == 40u);
   BOOST_TEST(taken.dirty == std::vector<std::string>{"train.py"}, boost::test_tools::per_element());
+  BOOST_TEST(taken.untracked == std::vector<std::string>{"new.py"}, boost::test_tools::per_element());
   BOOST_TEST(taken.files == 4);
   BOOST_TEST(taken.bytes == 2 + 1 + 1 + 11);
+}
+
+// Where git does not ignore them, either, or where there is none; wherever they are. What git tracks is code by whatever name.
+BOOST_AUTO_TEST_CASE(runs_are_not_copied_with_the_code) {
+  for (const bool git : {true, false}) {
+    const Code code;
+    code.write("code/runs/README", "kept");
+    if (git) code.shell("git init -q . && git add -A && " + commit);
+    for (const char* file : {"runs/job/1/a.py", "elsewhere/job/1/code/train.py", "elsewhere/job/1/plan.json", "elsewhere/job/1/lock",
+                             "elsewhere/job/2/plan.json"})
+      code.write("code/" + std::string(file), "old");
+    const std::string folder = (code.copy().parent_path() / "code").string();
+    for (const std::string run : {"/runs/job/2", "/elsewhere/job/2"}) {
+      fs::create_directories(folder + run);
+      const CodeTaken taken = take_code(folder, {}, folder + run + "/code", CopyFor::others);
+      for (const char* old : {"/runs/job", "/elsewhere/job/1", "/elsewhere/job/2/code"})
+        BOOST_TEST(!fs::exists(folder + run + "/code" + old), old);
+      BOOST_TEST(fs::exists(folder + run + "/code/runs/README") == git);
+      BOOST_TEST(fs::exists(folder + run + "/code/train.py"));
+      BOOST_TEST(taken.files <= 6, taken.files);
+      fs::remove_all(folder + run + "/code");
+    }
+  }
 }
 
 BOOST_AUTO_TEST_CASE(without_git_all_that_is_not_hidden_is_copied) {
