@@ -46,11 +46,14 @@ BOOST_AUTO_TEST_CASE(no_more_are_prepared_than_may_wait) {
         return numbered(index);
       },
       2, 3);
-  std::this_thread::sleep_for(50ms);
-  BOOST_CHECK_EQUAL(prepared.load(), 3);
+  const auto stays_at = [&](int count) {
+    for (int i = 0; i < 2000 && prepared.load() < count; ++i) std::this_thread::sleep_for(5ms);
+    std::this_thread::sleep_for(50ms);
+    return prepared.load() == count;
+  };
+  BOOST_CHECK_MESSAGE(stays_at(3), prepared.load());
   batches.next();
-  std::this_thread::sleep_for(50ms);
-  BOOST_CHECK_EQUAL(prepared.load(), 4);
+  BOOST_CHECK_MESSAGE(stays_at(4), prepared.load());
 }
 
 BOOST_AUTO_TEST_CASE(a_failure_comes_out_in_its_place) {
