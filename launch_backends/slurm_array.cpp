@@ -55,6 +55,11 @@ std::string take_run_of_index(const std::string& folder, std::int64_t index) {
   std::filesystem::create_directories(run);
   if (!std::filesystem::exists(run + "/plan.json")) {
     std::ofstream(run + "/lock", std::ios::app);
+    // The code was copied once, for all of them.
+    const std::filesystem::path array(folder);
+    std::error_code there;
+    if (std::filesystem::exists(array / "code", there))
+      std::filesystem::create_directory_symlink(std::filesystem::path("..") / array.filename() / "code", run + "/code", there);
     replace_file(run + "/plan.json", RunDirectory::open(folder).plan_text());
   }
   return run;

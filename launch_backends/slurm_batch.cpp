@@ -91,12 +91,6 @@ Carrier agents_by_srun(const std::string& self, const Plan& plan, const std::str
   return carrier;
 }
 
-Plan plan_in(const RunDirectory& run) {
-  std::optional<Plan> plan = run.plan();
-  if (!plan) throw std::runtime_error(run.path() + "/plan.json is no plan of this version");
-  return *std::move(plan);
-}
-
 std::optional<RunStatus> status_before(const RunDirectory& run) try { return run.status(); } catch (const std::exception&) {
   return std::nullopt;
 }
@@ -289,8 +283,12 @@ int slurm_batch_main(const std::string& self) try {
     folder = take_run_of_index(folder, std::atoll(own.index.c_str()));
   }
   RunDirectory run = RunDirectory::open(folder);
-  const Plan plan = plan_in(run);
+  const std::optional<Plan> saved = run.plan();
+  if (!saved) throw std::runtime_error(run.path() + "/plan.json is no plan of this version");
+  const Plan& plan = *saved;
   if (!plan.job.slurm) throw std::runtime_error("the plan in " + run.path() + " is not one for SLURM");
+  if (std::error_code error; plan.job.code.take == CodeTake::snapshot && !std::filesystem::exists(run.path() + "/code", error))
+    throw std::runtime_error("there is no copy of the code in " + run.path() + "/code: `fabric plan --render slurm -o DIR` makes one");
   const Conductor conductor = new_conductor("start " + std::to_string(own.restarts + 1) + " of job " + own.id + " of SLURM", own.id);
   const bool taken = take_run(run, conductor, plan.job.slurm->lease.seconds);
   const std::optional<RunStatus> before = status_before(run);

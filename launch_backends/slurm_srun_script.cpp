@@ -196,6 +196,7 @@ void run_folder(const Plan& plan, BatchLines& out) {
     out.line("fabric_own=${PWD}_$SLURM_ARRAY_TASK_ID");
     out.line("if ! grep -qs \"\\\"task\\\": $SLURM_ARRAY_TASK_ID\\$\" job.json; then");
     out.line("  mkdir -p \"$fabric_own\" && cp -f plan.json \"$fabric_own\" && cd \"$fabric_own\" && touch lock || exit 125");
+    if (plan.job.code.take == CodeTake::snapshot) out.line("  ln -sfn \"../${OLDPWD##*/}/code\" code # copied once, for all of them");
     out.line("fi");
     out.line("fabric_cluster=$(sed -n 's/^[{ ]*\"cluster\": \"\\(.*\\)\".*/\\1/p' \"$SLURM_SUBMIT_DIR/job.json\" 2>/dev/null)");
     out.line("printf '{\"cluster\": \"%s\",\\n\"id\": \"%s\",\\n\"submitted\": %s,\\n\"task\": %s\\n}\\n' \\");
@@ -203,6 +204,10 @@ void run_folder(const Plan& plan, BatchLines& out) {
         "  \"$fabric_cluster\" \"${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID\" \"$(printf '%(%s)T' -1)\" \"$SLURM_ARRAY_TASK_ID\" >.job.json && mv -f .job.json job.json");
   }
   out.line("fabric_run=$PWD");
+  if (plan.job.code.take == CodeTake::snapshot)
+    out.line(
+        "[ -d code ] || { echo \"fabric: there is no copy of the code in $PWD/code: 'fabric plan --render slurm -o DIR' makes one\" >&2; exit 125; }",
+        "code.take");
   out.line("for ((fabric_node = 0; fabric_node < " + std::to_string(plan.job.num_nodes) +
            "; ++fabric_node)); do mkdir -p \"nodes/$fabric_node\" || exit 125; done");
   out.line("fabric_attempt=$(grep -c '\"kind\":\"run_started\"' events.jsonl 2>/dev/null) # earlier starts");
@@ -266,7 +271,10 @@ void orderly_stop(const Plan& plan, BatchLines& out) {
   out.line("fabric_stop() {");
   out.line("  if [ -n \"$fabric_stopped\" ]; then kill \"$fabric_srun\"; return; fi");
   out.line("  fabric_stopped=yes");
-  out.line("  scancel --signal=" + plan.job.stop.signal + " \"$SLURM_JOB_ID\"", "stop.signal");
+  // The last index of an array has the number of the whole array as its own.
+  out.line("  scancel --signal=" + plan.job.stop.signal +
+               (plan.job.slurm->array ? " \"${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID\"" : " \"$SLURM_JOB_ID\""),
+           "stop.signal");
   // Nothing ever comes there: a sleep that is no process of its own.
   out.line("  { read -r -t " + whole_seconds(plan.job.stop.grace) + " <> <(:); kill \"$fabric_srun\"; } &", "stop.grace");
   out.line("  fabric_killer=$!");

@@ -40,6 +40,12 @@ class Job {
   std::string shell(const std::string& line) const { return Slurm::cluster().output(line, inside()); }
   Value status() const { return read_json(read_text(run() / "status.json")).value_or(Value()); }
   std::string state() const { return fs::exists(run() / "status.json") ? status().find("state")->as_string() : ""; }
+  // What fabric says of the state.
+  std::string told_state(const std::string& name = "job") const {
+    const std::optional<Value> status = read_json(fabric({"status", name, "--format", "json"}).output);
+    const Value* state = status ? status->find("state") : nullptr;
+    return state && state->is_string() ? state->as_string() : "";
+  }
   std::string log(int node, int rank, const std::string& below = "") const {
     const fs::path file = run() / below / "nodes" / std::to_string(node) / ("rank-" + std::to_string(rank) + ".log");
     return fs::exists(file) ? read_text(file) : "";
@@ -238,6 +244,7 @@ BOOST_AUTO_TEST_CASE(a_job_that_is_put_back_goes_on_from_its_checkpoint) {
   BOOST_TEST(job.fabric({"apply", "--detach", "job.yaml"}).status.good());
   BOOST_REQUIRE(eventually([&] { return fs::exists(job.folder() / "saved 0.pt"); }));
   job.shell("scontrol requeue $(squeue -h -o %A)");
+  BOOST_TEST(eventually([&] { return job.told_state() == "queued"; }), job.told_state());
   // By itself it would start after two minutes.
   BOOST_TEST(eventually(
       [&] {
@@ -264,6 +271,29 @@ BOOST_AUTO_TEST_CASE(each_index_of_an_array_is_a_run_of_its_own) {
         BOOST_TEST(job.log(0, rank, "../" + job.run().filename().string() + '_' + index) == expected,
                    shape << ": " << job.shell("cat runs/job/latest/slurm-*.out"));
       }
+  }
+}
+
+// The last index has the number of the whole array as its own.
+BOOST_AUTO_TEST_CASE(an_index_that_is_stopped_leaves_the_others_alone) {
+  if (Slurm::left_out()) return;
+  for (const char* shape : {"agent", "srun"}) {
+    const Job job("accelerator: cpu\ndevices: 1\nslurm: {array: 3-4, shape: " + std::string(shape) + "}\nprogram: [work.py]\n");
+    write_text(job.folder() / "work.py",
+               "import os, time\nprint('copied', __file__ != os.path.abspath('work.py'), flush=True)\n"
+               "while not os.path.exists('go'): time.sleep(0.05)\n");
+    BOOST_TEST(job.fabric({"apply", "--detach", "job.yaml"}).status.good());
+    const auto log = [&](const std::string& index) { return job.log(0, 0, "../" + job.run().filename().string() + '_' + index); };
+    BOOST_REQUIRE(eventually([&] { return log("3") == "copied True\n" && log("4") == "copied True\n"; }));
+    const std::string last = job.shell("squeue -h -o '%F %A %K' | awk '$1 == $2 { printf \"%s\", $3 }'");
+    const std::string other = last == "3" ? "4" : "3";
+    BOOST_TEST_REQUIRE((last == "3" || last == "4"), last);
+    BOOST_TEST(job.fabric({"cancel", "job_" + last}).status.good());
+    BOOST_TEST(job.told_state("job_" + last) == "stopped", shape);
+    BOOST_TEST(job.told_state("job_" + other) == "running", shape);
+    write_text(job.folder() / "go", "");
+    BOOST_TEST(eventually([&] { return job.told_state("job_" + other) == "finished"; }), shape);
+    BOOST_TEST(eventually([] { return Slurm::cluster().output("squeue -h") == ""; }));
   }
 }
 

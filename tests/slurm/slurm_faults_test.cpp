@@ -146,6 +146,19 @@ BOOST_AUTO_TEST_CASE(a_preempted_job_with_grace_time_goes_back_by_itself) {
   BOOST_TEST(job.log(1, 1).find("up 1 " + (job.folder() / "saved-1").string()) != std::string::npos, job.log(1, 1));
 }
 
+// Its script is told to end as by whoever cancels it, and writes that it was stopped.
+BOOST_AUTO_TEST_CASE(a_preempted_job_of_the_shape_srun_is_told_of_as_one_in_the_queue) {
+  if (Slurm::left_out()) return;
+  const Job job("num_nodes: 2\ndevices: 1\nslurm: {shape: srun, requeue: true, nodelist: 'n[1-2]'}\n" + saving);
+  Applied run(job);
+  preempt("n[1-2]");
+  BOOST_TEST(eventually([&] { return job.state() == "queued"; }), job.state() + job.message());
+  start_again(run.id);
+  const ProgramResult result = run.end();
+  BOOST_TEST(result.status.shell_code() == 0, said(result) + job.script_output());
+  BOOST_TEST(job.log(1, 1).find("up 1 " + (job.folder() / "saved-1").string()) != std::string::npos, job.log(1, 1));
+}
+
 // Its ranks are gone before anybody else knows.
 BOOST_AUTO_TEST_CASE(a_preempted_job_of_ranks_that_die_at_once_has_not_failed) {
   if (Slurm::left_out()) return;
