@@ -323,8 +323,9 @@ void NodeAgent::stop(const std::string& signal, double grace) {
     finish();
     return;
   }
-  if (phase_ != Phase::running) return;
   const Clock::time_point at = Clock::now() + clock_time(grace);
+  if (phase_ == Phase::clearing) clear_by_ = std::min(*clear_by_, at);
+  if (phase_ != Phase::running) return;
   const bool first = !kill_at_;
   kill_at_ = first ? at : std::min(*kill_at_, at);
   if (grace <= 0) {
@@ -359,10 +360,10 @@ void NodeAgent::reap() {
     if (rank == ranks_.end()) continue;
     const ExitStatus status = ExitStatus::of(wait_status);
     rank->pid = 0;
-    rank->ended = true;
     last_sign_ = Clock::now();
-    rank->log_end = rank->log.size();
-    rank->events_end = rank->events.size();
+    // A wrapper, such as a shell, may die at once of the signal at which its program saves: that has the rest of the grace.
+    if (stop_signal_ != 0 && !killing_) rank->last_group = pid;
+    else close(*rank);
     messages::RankExited& exit = rank->exit;
     exit.rank = rank->number;
     exit.time = now_seconds();
@@ -376,6 +377,25 @@ void NodeAgent::reap() {
   }
 }
 
+void NodeAgent::close(Rank& rank) {
+  rank.last_group = 0;
+  rank.ended = true;
+  rank.log_end = rank.log.size();
+  rank.events_end = rank.events.size();
+}
+
+// Those whose wrapper has ended before its program.
+void NodeAgent::close_ended() {
+  const auto lives_on = [this](const Rank& rank) { return rank.last_group != 0; };
+  if (std::none_of(ranks_.begin(), ranks_.end(), lives_on)) return;
+  const std::vector<ProcessEntry> living = has_children() ? living_descendants(getpid()) : std::vector<ProcessEntry>();
+  for (Rank& rank : ranks_) {
+    const auto of_rank = [&rank](const ProcessEntry& process) { return getpgid(process.pid) == rank.last_group; };
+    // What the kernel cannot end is not waited for.
+    if (rank.last_group != 0 && (killing_ || std::none_of(living.begin(), living.end(), of_rank))) close(rank);
+  }
+}
+
 void NodeAgent::follow_ranks() {
   if (phase_ == Phase::running && !watching_ && Clock::now() - running_since_ > early_time) {
     watching_ = true;
@@ -383,6 +403,7 @@ void NodeAgent::follow_ranks() {
       for (const char* tail : {".log", ".events.jsonl"}) watch_.add(node_file("rank-" + std::to_string(rank.number) + tail));
   }
   if (watch_.take()) written_at_ = Clock::now();
+  close_ended();
   for (Rank& rank : ranks_) {
     if (rank.told || pipe_.waiting_bytes() >= most_waiting) continue;
     do follow(rank);
@@ -391,8 +412,10 @@ void NodeAgent::follow_ranks() {
   if (phase_ == Phase::running && all_told()) {
     phase_ = Phase::clearing;
     if (has_children())
-      for (const ProcessEntry& process : living_descendants(getpid())) signal_process(process, SIGTERM);
-    clear_by_ = killing_ ? Clock::now() : Clock::now() + clearing_grace;
+      for (const ProcessEntry& process : living_descendants(getpid())) signal_process(process, stop_signal_ != 0 ? stop_signal_ : SIGTERM);
+    // What has left the group of its rank is told of a stop only now, and has what is left of the grace.
+    const Clock::time_point soon = Clock::now() + clearing_grace;
+    clear_by_ = killing_ ? Clock::now() : stop_signal_ != 0 ? std::max(soon, *kill_at_) : soon;
   }
 }
 

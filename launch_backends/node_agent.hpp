@@ -53,7 +53,8 @@ class NodeAgent {
 
   struct Rank {
     std::int64_t number = 0;
-    pid_t pid = 0;  // 0 once reaped
+    pid_t pid = 0;         // 0 once reaped
+    pid_t last_group = 0;  // its process group, where that lives on in a stop
     LogTail log;
     EventTail events;
     LogTimes times;
@@ -68,7 +69,8 @@ class NodeAgent {
     std::int64_t events_begin = 0;
     std::int64_t heard_bytes = 0;  // of its files, when the last were seen
     std::optional<std::int64_t> step{};
-    ProcessSample sample{};        // when a silence was long enough
+    pid_t sampled = 0;             // its program, behind what it is started through
+    ProcessSample sample{};        // of that, when a silence was long enough
     std::string cwd{};             // in which it was started
     std::string memory_counter{};  // of the control group that it was seen in last
   };
@@ -84,6 +86,8 @@ class NodeAgent {
   void start_rank(std::int64_t local_rank, std::int64_t main_port);
   void stop(const std::string& signal, double grace);
   void kill_ranks();
+  void close(Rank& rank);
+  void close_ended();
   void signal_ranks(int signal);
   void reap();
   void follow_ranks();

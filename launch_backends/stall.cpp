@@ -53,6 +53,26 @@ ProcessSample sample_process(pid_t pid) {
   return sample;
 }
 
+pid_t program_behind(pid_t rank, const std::vector<ProcessEntry>& living) {
+  for (pid_t found = rank;;) {
+    const ProcessSample self = sample_process(found);
+    if (self.state == 'T' || self.state == 't') return found;
+    std::size_t children = 0;
+    pid_t busiest = 0;
+    double most = -1;
+    for (const ProcessEntry& process : living) {
+      if (process.parent != found) continue;
+      ++children;
+      const double used = sample_process(process.pid).cpu_seconds;
+      if (used > most) most = used, busiest = process.pid;
+    }
+    // A program with one child, as with a worker that loads its data, does not wait for that alone, and has itself done a good part.
+    const bool waits = self.system_call == SYS_wait4 || self.system_call == SYS_waitid;
+    if (children == 0 || !(waits || (children == 1 && self.cpu_seconds * 10 < most))) return found;
+    found = busiest;
+  }
+}
+
 double cpus_between(const ProcessSample& before, const ProcessSample& after, double apart) {
   const double used = (after.cpu_seconds - before.cpu_seconds) / apart;
   return before.state == 'R' && after.state == 'R' ? std::max(used, 1.0) : used;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "launch_backends/process_tree.hpp"
 #include "schema/job.hpp"
 
 namespace fabric {
@@ -19,6 +20,10 @@ struct ProcessSample {
   long system_call = -1;   // that its main thread waits in; -1 if that is not known or it runs
 };
 ProcessSample sample_process(pid_t pid);
+
+// Of a rank that was started through others, such as a shell, `uv run` or a profiler, the process for which they wait; otherwise itself.
+// living: the descendants of this process. One that is stopped is not passed over.
+pid_t program_behind(pid_t rank, const std::vector<ProcessEntry>& living);
 
 struct RankActivity {
   std::int64_t rank = 0;

@@ -1,9 +1,12 @@
 // What the agent makes of its ranks beside what they write: whether they meet, which of them a silence comes from, why one has failed.
+#include <unistd.h>
+
 #include <chrono>
 #include <utility>
 
 #include "launch_backends/node_agent.hpp"
 #include "launch_backends/port_watch.hpp"
+#include "launch_backends/process_tree.hpp"
 #include "launch_backends/rank_error.hpp"
 #include "launch_backends/rank_output.hpp"
 #include "launch_backends/stall.hpp"
@@ -48,7 +51,11 @@ void NodeAgent::watch_silence() {
   }
   if (!sampled_at_) {
     sampled_at_ = now;
-    for (Rank& rank : ranks_) rank.sample = sample_process(rank.pid);
+    const std::vector<ProcessEntry> living = living_descendants(getpid());
+    for (Rank& rank : ranks_) {
+      rank.sampled = program_behind(rank.pid, living);
+      rank.sample = sample_process(rank.sampled);
+    }
     return;
   }
   const double apart = std::chrono::duration<double>(now - *sampled_at_).count();
@@ -60,8 +67,9 @@ void NodeAgent::watch_silence() {
       ended.push_back(rank.number);
       continue;
     }
-    const ProcessSample sample = sample_process(rank.pid);
-    activities.push_back({rank.number, rank.pid, sample.state, cpus_between(rank.sample, sample, apart), sample.system_call, rank.step});
+    const ProcessSample sample = sample_process(rank.sampled);
+    activities.push_back(
+        {rank.number, rank.sampled, sample.state, cpus_between(rank.sample, sample, apart), sample.system_call, rank.step});
   }
   const double silent = std::chrono::duration<double>(now - last_sign_).count();
   const std::optional<Suspect> suspect = find_suspect(activities, job_.group.accelerator);

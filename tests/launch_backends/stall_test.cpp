@@ -74,9 +74,11 @@ BOOST_AUTO_TEST_CASE(a_process_is_sampled) {
 namespace {
 
 // The first event `stalled` of a run of two ranks, of which the second does this.
-Event stalled_with(const std::string& second, int signal = 0, bool to_agent = false) {
+Event stalled_with(const std::string& second, int signal = 0, bool to_agent = false, const std::vector<std::string>& wrapper = {}) {
   RunUnderTest run({"ready,sleep", "ready," + second});
   run.plan.job.stall = Duration{0.6};
+  std::vector<Text>& argv = run.plan.groups.front().rank.argv;
+  argv.insert(argv.begin(), wrapper.begin(), wrapper.end());
   run.start();
   run.await_ready();
   BOOST_TEST(wait_until([&] {
@@ -84,14 +86,14 @@ Event stalled_with(const std::string& second, int signal = 0, bool to_agent = fa
     return std::count_if(events.begin(), events.end(), [](const Event& event) { return event.kind == "rank_started"; }) == 2;
   }));
   const pid_t victim = to_agent ? run.agent() : run.rank(1);
-  if (signal) kill(victim, signal);
+  if (signal) kill(to_agent ? victim : -victim, signal);
   Event found;
   BOOST_TEST(wait_until([&] {
     for (const Event& event : run.events())
       if (event.kind == "stalled") found = event;
     return !found.kind.empty();
   }));
-  if (signal) kill(victim, SIGCONT);
+  if (signal) kill(to_agent ? victim : -victim, SIGCONT);
   kill(run.controller(), SIGTERM);
   BOOST_TEST(run.finish().outcome->verdict == "stopped");
   return found;
@@ -124,6 +126,16 @@ BOOST_AUTO_TEST_CASE(what_would_compute_counts_as_one_that_does) {
 BOOST_AUTO_TEST_CASE(a_rank_that_sleeps) { names_rank_1(stalled_with("doze"), "sleeps while the others wait"); }
 BOOST_AUTO_TEST_CASE(a_rank_that_is_stopped) { names_rank_1(stalled_with("sleep", SIGSTOP), "is stopped"); }
 BOOST_AUTO_TEST_CASE(a_rank_in_a_busy_loop) { names_rank_1(stalled_with("spin"), "computes while the others wait"); }
+
+// A shell that waits for its program, and one that does so beside another.
+BOOST_AUTO_TEST_CASE(behind_a_wrapper_it_is_the_program_that_counts) {
+  for (const std::string shell : {"\"$@\"; exit $?", "\"$@\" | cat; exit $?"}) {
+    const std::vector<std::string> wrapper = {"sh", "-c", shell, "sh"};
+    names_rank_1(stalled_with("doze", 0, false, wrapper), "sleeps while the others wait");
+    names_rank_1(stalled_with("sleep", SIGSTOP, false, wrapper), "is stopped");
+    names_rank_1(stalled_with("spin", 0, false, wrapper), "computes while the others wait");
+  }
+}
 
 BOOST_AUTO_TEST_CASE(an_agent_that_is_stopped) {
   const Event event = stalled_with("sleep", SIGSTOP, true);
