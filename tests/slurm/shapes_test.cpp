@@ -274,6 +274,27 @@ BOOST_AUTO_TEST_CASE(each_index_of_an_array_is_a_run_of_its_own) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(what_is_written_to_a_folder_runs_from_there) {
+  if (Slurm::left_out()) return;
+  for (const std::string shape : {"agent", "srun"}) {
+    const Job job("accelerator: cpu\ndevices: 1\nslurm: {shape: " + shape + "}\nprogram: [work.py]\n");
+    write_text(job.folder() / "work.py", "print('of today')\n");
+    const ProgramResult written = job.fabric({"plan", "job.yaml", "--render", "slurm", "-o", "out"});
+    BOOST_TEST(written.status.good(), said(written));
+    write_text(job.folder() / "work.py", "print('of tomorrow')\n");
+    job.shell("cd out && sbatch --wait job.sbatch");
+    const fs::path log = job.folder() / "out/nodes/0/rank-0.log";
+    BOOST_TEST_REQUIRE(fs::exists(log), shape << job.shell("cat out/slurm-*.out"));
+    BOOST_TEST(read_text(log) == "of today\n", shape);
+  }
+  const Job job("accelerator: cpu\ndevices: 1\nslurm: {shape: srun}\nprogram: [work.py]\n");
+  write_text(job.folder() / "work.py", "print('none')\n");
+  const std::string said_by_script =
+      job.shell("mkdir out && " + fabric_program +
+                " plan job.yaml --render slurm >out/job.sbatch && cd out && sbatch -W job.sbatch; cat slurm-*.out");
+  BOOST_TEST(said_by_script.find("there is no copy of the code in ") != std::string::npos, said_by_script);
+}
+
 // The last index has the number of the whole array as its own.
 BOOST_AUTO_TEST_CASE(an_index_that_is_stopped_leaves_the_others_alone) {
   if (Slurm::left_out()) return;
