@@ -1,6 +1,9 @@
 #include "compiler/long_form.hpp"
 
+#include <algorithm>
+#include <cstddef>
 #include <filesystem>
+#include <string_view>
 
 #include "schema/job_schema.hpp"
 
@@ -25,6 +28,12 @@ std::string without_patterns(const std::string& folder) {
   std::string out;
   for (const char c : folder) out += c == '\\' || (c == '%' && has_patterns) ? std::string(2, c) : std::string(1, c);
   return out;
+}
+
+// python, python3, /opt/bin/python3.12
+bool is_python(std::string_view program) {
+  const std::string_view name = program.substr(program.rfind('/') + 1);
+  return name.starts_with("python") && name.find_first_not_of("0123456789.", std::string_view("python").size()) == std::string_view::npos;
 }
 
 class LongForm {
@@ -78,22 +87,31 @@ class LongForm {
       extends = absolute_from(base_, extends.as_string());
   }
 
-  // [train.py, --lr, "0.1"] is a script with its arguments.
+  // [train.py, --lr, "0.1"] is a script with its arguments, and so is [python, train.py, ...]; [python, -m, pkg.train, ...] is a module.
   void script_of(Value& program, const Path& path) {
-    Value* command = program.find("command");
-    const auto is_script = [](const Value& word) { return word.is_string() && word.as_string().ends_with(".py"); };
-    if (command->as_array().empty() || !is_script(command->as_array().front())) return;
-    Value::Array words = command->as_array();
+    const Value::Array words = program.find("command")->as_array();
+    if (!std::all_of(words.begin(), words.end(), [](const Value& word) { return word.is_string(); })) return;
+    const auto word = [&](std::size_t i) { return i < words.size() ? std::string_view(words[i].as_string()) : std::string_view(); };
+    const bool by_python = is_python(word(0));
+    std::size_t at = by_python ? 1 : 0;
+    if (by_python && word(at) == "-u") ++at;  // PYTHONUNBUFFERED is set in any case
+    const bool is_module = by_python && word(at) == "-m" && at + 1 < words.size();
+    if (is_module) ++at;
+    if (!is_module && !word(at).ends_with(".py")) return;
     program.erase("command");
     const auto move = [&](std::size_t from, const Path& to) {
       if (const Origin* origin = origins_.find(path / "command" / from)) origins_.set(to, *origin);
     };
-    program.set("script", words.front());
-    move(0, path / "script");
-    if (words.size() > 1) {
-      for (std::size_t i = 1; i < words.size(); ++i) move(i, path / "args" / (i - 1));
+    const auto put = [&](const char* field, std::size_t from) {
+      program.set(field, words[from]);
+      move(from, path / field);
+    };
+    if (by_python) put("python", 0);
+    put(is_module ? "module" : "script", at);
+    if (const std::size_t first = at + 1; first < words.size()) {
+      for (std::size_t i = first; i < words.size(); ++i) move(i, path / "args" / (i - first));
       if (const Origin* origin = origins_.find(path / "args" / std::size_t{0})) origins_.set(path / "args", *origin);
-      program.set("args", Value::Array(words.begin() + 1, words.end()));
+      program.set("args", Value::Array(words.begin() + static_cast<std::ptrdiff_t>(first), words.end()));
     }
     origins_.erase_below(path / "command");
   }

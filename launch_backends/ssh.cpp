@@ -105,6 +105,8 @@ class SshBackend : public LaunchBackend {
   SshBackend(std::string self, FabricThere there, std::optional<std::string> installed = std::nullopt)
       : self_(std::move(self)), there_(there), on_first_host_(installed.has_value()), installed_(std::move(installed)) {}
 
+  BackendRules rules(const JobSpec&) const override { return {.starts_elsewhere = true}; }
+
   Hardware probe(const JobSpec& job, Diagnostics& diagnostics) override {
     std::vector<std::string> hosts;
     for (const SshHost& host : *job.ssh->hosts) hosts.push_back(host.host);

@@ -11,6 +11,8 @@ struct BackendRules {
   // Ranks find programs by what is made on their node before they start: modules, an environment, commands, an image. Then a name without
   // a slash means nothing on the machine where the job is planned.
   bool makes_environment = false;
+  // Ranks find programs on the PATH of other machines.
+  bool starts_elsewhere = false;
   std::string cpus_from;  // who chooses which CPUs of a node the job has; empty: the plan may
   std::string python;     // of a virtual environment that the job activates; empty: none
   // Who says where rank 0 listens, where the job does not, and what that is; empty: fabric's own controller and agents.

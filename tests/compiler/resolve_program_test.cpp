@@ -54,6 +54,12 @@ std::ostream& operator<<(std::ostream& out, const Line& line) { return out << li
 const Line lines[] = {
     {"{script: train.py}", "/usr/bin/python3 /jobs/train.py"},
     {"[train.py, --lr, \"0.1\"]", "/usr/bin/python3 /jobs/train.py --lr 0.1"},
+    {"[python3.12, train.py, --lr, \"0.1\"]", "/opt/bin/python3.12 /jobs/train.py --lr 0.1"},
+    {"[../py/bin/python3, -u, train.py]", "/py/bin/python3 /jobs/train.py"},
+    {"[python3.12, -m, pkg.train, a]", "/opt/bin/python3.12 -m pkg.train a"},
+    {"[python3.12, -O, train.py]", "python3.12 -O train.py"},
+    {"[pythonic, train.py]", "pythonic train.py"},
+    {"{command: [python3.12, train.py]}", "python3.12 train.py"},
     {"{module: pkg.train, args: [a, b]}", "/usr/bin/python3 -m pkg.train a b"},
     {"{command: [hostname], args: [-f]}", "hostname -f"},
     {"[hostname, -f]", "hostname -f"},
