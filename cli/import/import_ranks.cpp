@@ -14,14 +14,17 @@ void ScriptImport::ranks() {
   devices_ = std::max<std::int64_t>(gpus, 1);
   std::string origin = gpus > 0 ? from_gpus : "one process a node";
   if (start == LaunchLine::Start::by_launcher) devices_of_launcher(tasks, gpus, nodes, origin);
-  else if (start == LaunchLine::Start::by_tasks) devices_of_tasks(tasks, gpus, origin);
+  else if (start == LaunchLine::Start::by_tasks) devices_of_tasks(tasks, gpus, nodes, origin);
   else devices_of_one(tasks, nodes);
   out_.set("devices", devices_, origin);
   if (nodes > 1 && start == LaunchLine::Start::once) out_.set("num_nodes", 1, "the program starts on one node");
-  else if (nodes > 1) out_.set("num_nodes", nodes, line_of({"nodes"}).empty() ? line(body_.launch_at) : line_of({"nodes"}));
-  if (const SbatchDirective* d = directive("ntasks"); d && needs_.tasks.value_or(1) > 1 && !needs_.nodes)
+  else if (nodes > 1) out_.set("num_nodes", nodes, origin_of_nodes());
+  if (needs_.nodes_may_vary) nodes_that_vary(nodes);
+  if (const SbatchDirective* d = directive("ntasks");
+      d && needs_.tasks.value_or(1) > 1 && (!needs_.nodes || (needs_.nodes_of_tasks && !needs_.nodes_may_vary)))
     warn("FAB6104", "without --nodes SLURM may spread tasks over any number of nodes", d->at, "on how many nodes",
-         "the job has one node: write `num_nodes`, if it is to have more");
+         (nodes == 1 ? "the job has one node" : "the job has " + std::to_string(nodes) + " nodes, the fewest that they fit on") +
+             ": write `num_nodes`, if it is to have more");
   if (const SbatchDirective* d = directive("exclusive"); d && gpus == 0)
     warn("FAB6113", "with --exclusive a job has the GPUs of its nodes without asking for them", d->at, "and with them their GPUs",
          "write `accelerator: cuda`, if the program computes on them");
@@ -29,8 +32,27 @@ void ScriptImport::ranks() {
   if (const auto restarts = count_in(body_.launch->restarts)) out_.set("restart", *restarts, line(body_.launch_at));
 }
 
+std::string ScriptImport::origin_of_nodes() const {
+  const std::string from_nodes = line_of({"nodes"}), from_tasks = line_of({"ntasks"});
+  if (needs_.nodes_of_tasks && !from_tasks.empty()) return from_tasks + ": as many as its tasks need";
+  return from_nodes.empty() ? line(body_.launch_at) : from_nodes;
+}
+
+// --nodes=1-4: a job has one number of them.
+void ScriptImport::nodes_that_vary(std::int64_t nodes) {
+  const BashField* of_step = srun_option("nodes");
+  const SbatchDirective* d = directive("nodes");
+  const bool by_step = of_step && of_step->known();
+  const std::string why = needs_.nodes_of_tasks ? std::to_string(*needs_.tasks) + " tasks need so many, with " +
+                                                      std::to_string(*needs_.tasks_per_node) + " on a node"
+                                                : "that is the fewest of them";
+  warn("FAB6104",
+       "SLURM gives as many nodes of " + (by_step ? of_step->text() : *d->value) + " as are free, and a job has one number of them",
+       by_step ? at_launch() : d->at, "becomes " + std::to_string(nodes), why + ": write another `num_nodes`, if that is not meant");
+}
+
 // A process a task of srun.
-void ScriptImport::devices_of_tasks(std::int64_t tasks, std::int64_t gpus, std::string& origin) {
+void ScriptImport::devices_of_tasks(std::int64_t tasks, std::int64_t gpus, std::int64_t nodes, std::string& origin) {
   if (gpus > 1 && tasks == 1) {
     if (!body_.launch) return;
     alone_ = true;
@@ -38,6 +60,9 @@ void ScriptImport::devices_of_tasks(std::int64_t tasks, std::int64_t gpus, std::
                 "the job starts one, with all of them (`contract: none`); leave `contract` out, if a rank each is what the program is for");
   }
   devices_ = tasks;
+  if (body_.launch && needs_.tasks && tasks * nodes != *needs_.tasks)
+    warn("FAB6113", std::to_string(*needs_.tasks) + " tasks are not as many on each of " + std::to_string(nodes) + " nodes", at_launch(),
+         "not the same number", "the job has " + std::to_string(tasks) + " ranks on each: write other `devices` or `num_nodes`");
   const std::string from_tasks = line_of({"ntasks-per-node", "tasks-per-node", "ntasks", "ntasks-per-gpu"});
   if (tasks > 1 || gpus == 0) origin = from_tasks.empty() ? (body_.launch ? line(body_.launch_at) : "one process a node") : from_tasks;
   if (gpus > 0 && tasks != gpus && body_.launch)

@@ -31,9 +31,11 @@ std::vector<std::string> cut(const std::string& text, char at) {
 }  // namespace
 
 std::int64_t SbatchNeeds::tasks_on_a_node() const {
-  if (tasks_per_node) return std::max<std::int64_t>(1, *tasks_per_node);
-  if (tasks) return std::max<std::int64_t>(1, (*tasks + node_count() - 1) / std::max<std::int64_t>(1, node_count()));
-  return 1;
+  const std::int64_t count = std::max<std::int64_t>(1, node_count());
+  std::int64_t each = tasks_per_node.value_or(1);
+  // Beside a number of all tasks, --ntasks-per-node is the most that a node may have.
+  if (tasks) each = std::min(tasks_per_node.value_or(*tasks), (*tasks + count - 1) / count);
+  return std::max<std::int64_t>(1, each);
 }
 
 SbatchNeeds sbatch_needs(const std::map<std::string, std::string>& options) {
@@ -43,8 +45,11 @@ SbatchNeeds sbatch_needs(const std::map<std::string, std::string>& options) {
     return found == options.end() ? std::string() : found->second;
   };
   const auto count = [&](const char* name) { return count_in(text(name)); };
-  // 2 or 2-4, of which the least is taken.
-  needs.nodes = count_in(text("nodes").substr(0, text("nodes").find('-')));
+  // 2, or 2-4, 2-16:2 and 2,4,8, of which SLURM takes what it has.
+  const std::string nodes = text("nodes");
+  const std::size_t first = std::min(nodes.find_first_of("-,"), nodes.size());
+  needs.nodes = count_in(nodes.substr(0, first));
+  needs.nodes_may_vary = needs.nodes && first < nodes.size() && count_in(nodes.substr(first + 1)) != needs.nodes;
   needs.tasks = count("ntasks");
   needs.tasks_per_node = count("ntasks-per-node");
   if (!needs.tasks_per_node) needs.tasks_per_node = count("tasks-per-node");
@@ -56,6 +61,11 @@ SbatchNeeds sbatch_needs(const std::map<std::string, std::string>& options) {
     if (written.empty()) return std::nullopt;
     const std::vector<std::string> parts = cut(written, ':');
     if (parts.size() > 1) needs.gpu_type = parts.front();
+  if ((needs.nodes_may_vary || !needs.nodes) && needs.tasks && needs.tasks_per_node.value_or(0) > 0) {
+    const std::int64_t least = (*needs.tasks + *needs.tasks_per_node - 1) / *needs.tasks_per_node;
+    needs.nodes_of_tasks = least > needs.node_count();
+    if (needs.nodes_of_tasks) needs.nodes = least;
+  }
     return count_in(parts.back());
   };
   for (const std::string& resource : cut(text("gres"), ',')) {

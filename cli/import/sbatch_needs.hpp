@@ -13,6 +13,8 @@ namespace fabric {
 struct SbatchNeeds {
   std::optional<std::int64_t> nodes;
   std::optional<std::int64_t> tasks;  // of all nodes
+  bool nodes_may_vary = false;        // SLURM chooses among several numbers, of which `nodes` is one
+  bool nodes_of_tasks = false;        // they are as many as the tasks need, of which no more than tasks_per_node fit on one
   std::optional<std::int64_t> tasks_per_node;
   std::optional<std::int64_t> cpus_per_task;
   std::optional<std::int64_t> gpus_per_node;

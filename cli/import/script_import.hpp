@@ -42,7 +42,9 @@ class ScriptImport {
   // How many ranks, and on what.
   void ranks();
   std::int64_t nodes_of_launcher();
-  void devices_of_tasks(std::int64_t tasks, std::int64_t gpus, std::string& origin);
+  std::string origin_of_nodes() const;
+  void nodes_that_vary(std::int64_t nodes);
+  void devices_of_tasks(std::int64_t tasks, std::int64_t gpus, std::int64_t nodes, std::string& origin);
   void devices_of_one(std::int64_t tasks, std::int64_t nodes);
   void devices_of_launcher(std::int64_t tasks, std::int64_t gpus, std::int64_t nodes, std::string& origin);
 

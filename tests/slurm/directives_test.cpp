@@ -61,4 +61,19 @@ BOOST_AUTO_TEST_CASE(what_is_asked_for_is_counted_by_the_node) {
   BOOST_TEST(!sbatch_needs({{"gres", "gpu:0"}}).gpus_per_node);
 }
 
+BOOST_AUTO_TEST_CASE(nodes_of_a_range_are_as_many_as_tasks_need) {
+  const auto counted = [](const std::string& nodes, const std::string& tasks, const std::string& of_a_node) {
+    const SbatchNeeds needs = sbatch_needs({{"nodes", nodes}, {"ntasks", tasks}, {"ntasks-per-node", of_a_node}});
+    return std::to_string(needs.node_count()) + " of " + std::to_string(needs.tasks_on_a_node()) + (needs.nodes_may_vary ? ", varies" : "");
+  };
+  BOOST_TEST(counted("1-4", "16", "4") == "4 of 4, varies");
+  BOOST_TEST(counted("2-4", "4", "4") == "2 of 2, varies");
+  BOOST_TEST(counted("2-16:2", "", "4") == "2 of 4, varies");
+  BOOST_TEST(counted("2,4,8", "8", "") == "2 of 4, varies");
+  BOOST_TEST(counted("2-2", "8", "4") == "2 of 4");
+  BOOST_TEST(counted("", "16", "4") == "4 of 4");
+  BOOST_TEST(counted("", "4", "8") == "1 of 4");
+  BOOST_TEST(counted("4", "8", "4") == "4 of 2");
+}
+
 }  // namespace fabric::testing
