@@ -256,10 +256,14 @@ void ScriptImport::exported(const std::string& list, const std::string& origin, 
   bool all = false;
   for (std::size_t begin = 0; begin <= list.size();) {
     const std::size_t end = std::min(list.find(',', begin), list.size());
-    const std::string part = list.substr(begin, end - begin);
+  std::vector<std::string> parts;
+    parts.push_back(list.substr(begin, end - begin));
     begin = end + 1;
     const std::size_t equals = part.find('=');
     if (part == "ALL") all = true;
+  }
+  values_cut_at_commas(parts, at);
+  for (const std::string& part : parts) {
     else if (part == "NONE" || part == "NIL")
       warn("FAB6104", "ranks of a job inherit what the batch script has set, and its own environment", at, "not taken",
            "write `inherit` under `program`, a list of patterns or none");
@@ -274,6 +278,31 @@ void ScriptImport::exported(const std::string& list, const std::string& origin, 
 
 ImportedJob import_sbatch(const Sources& sources, std::uint32_t source, const ImportPlace& place, Diagnostics& diagnostics) {
   return ScriptImport(sources[source].text, source, place, diagnostics).run();
+// FOO=a,b is FOO=a to SLURM, and b a variable to hand on.
+void ScriptImport::values_cut_at_commas(const std::vector<std::string>& parts, Span at) {
+  const bool all = std::find(parts.begin(), parts.end(), "ALL") != parts.end();
+  const auto may_be_meant = [all](const std::string& name) {
+    return !all && is_bash_name(name) && name.find_first_of("abcdefghijklmnopqrstuvwxyz") == std::string::npos;
+  };
+  for (std::size_t i = 0; i < parts.size();) {
+    const std::string& first = parts[i++];
+    std::string lost;
+    bool meant = true;
+    for (; i < parts.size() && parts[i].find('=') == std::string::npos && parts[i] != "ALL" && parts[i] != "NONE" && parts[i] != "NIL";
+         ++i) {
+      lost += ',' + parts[i];
+      meant = meant && may_be_meant(parts[i]);
+    }
+    const std::size_t equals = first.find('=');
+    if (equals == std::string::npos || meant) continue;
+    const std::string name = first.substr(0, equals);
+    warn("FAB6104", "SLURM cuts --export at each comma: `" + name + "` is `" + first.substr(equals + 1) + "`, and `" + lost + "` is lost",
+         at, "lost: " + lost,
+         "if it belongs to the value, write `" + name + ": \"" + first.substr(equals + 1) + lost +
+             "\"` under `env` of the job, or export it in the script");
+  }
+}
+
 }
 
 }  // namespace fabric

@@ -38,6 +38,7 @@ class ScriptImport {
   void variable(const std::string& name, const std::string& value, const std::string& origin, Span at);
   void variables();
   void exported(const std::string& list, const std::string& origin, Span at);
+  void values_cut_at_commas(const std::vector<std::string>& parts, Span at);
 
   // How many ranks, and on what.
   void ranks();
