@@ -30,6 +30,8 @@ ImportedJob ScriptImport::run() {
   directives_ = read_sbatch_directives(text_, source_, diagnostics_);
   if (is_for_a_shell()) body_ = read_batch_body(text_, directives_.body, source_, variables_of_slurm(), place_.folder, diagnostics_);
   needs_ = sbatch_needs(options(true));
+  // A step need not name again what its GPUs are.
+  if (needs_.gpu_type.empty()) needs_.gpu_type = sbatch_needs(options(false)).gpu_type;
   out_.set("fabric", 1);
   name();
   ranks();
@@ -254,16 +256,16 @@ void ScriptImport::variables() {
 void ScriptImport::exported(const std::string& list, const std::string& origin, Span at) {
   Value names = Value::array();
   bool all = false;
+  std::vector<std::string> parts;
   for (std::size_t begin = 0; begin <= list.size();) {
     const std::size_t end = std::min(list.find(',', begin), list.size());
-  std::vector<std::string> parts;
     parts.push_back(list.substr(begin, end - begin));
     begin = end + 1;
-    const std::size_t equals = part.find('=');
-    if (part == "ALL") all = true;
   }
   values_cut_at_commas(parts, at);
   for (const std::string& part : parts) {
+    const std::size_t equals = part.find('=');
+    if (part == "ALL") all = true;
     else if (part == "NONE" || part == "NIL")
       warn("FAB6104", "ranks of a job inherit what the batch script has set, and its own environment", at, "not taken",
            "write `inherit` under `program`, a list of patterns or none");
@@ -276,8 +278,6 @@ void ScriptImport::exported(const std::string& list, const std::string& origin, 
   }
 }
 
-ImportedJob import_sbatch(const Sources& sources, std::uint32_t source, const ImportPlace& place, Diagnostics& diagnostics) {
-  return ScriptImport(sources[source].text, source, place, diagnostics).run();
 // FOO=a,b is FOO=a to SLURM, and b a variable to hand on.
 void ScriptImport::values_cut_at_commas(const std::vector<std::string>& parts, Span at) {
   const bool all = std::find(parts.begin(), parts.end(), "ALL") != parts.end();
@@ -303,6 +303,8 @@ void ScriptImport::values_cut_at_commas(const std::vector<std::string>& parts, S
   }
 }
 
+ImportedJob import_sbatch(const Sources& sources, std::uint32_t source, const ImportPlace& place, Diagnostics& diagnostics) {
+  return ScriptImport(sources[source].text, source, place, diagnostics).run();
 }
 
 }  // namespace fabric

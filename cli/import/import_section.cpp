@@ -24,6 +24,8 @@ void ScriptImport::slurm() {
     if (const SbatchDirective* d = directive(name)) out_.set(slurm_section / name, *d->value, line(d->at.begin));
   if (!needs_.gpu_type.empty() && needs_.gpus_per_node)
     out_.set(slurm_section / "gpu_type", needs_.gpu_type, line_of({"gres", "gpus-per-node", "gpus", "gpus-per-task"}));
+  if (const SbatchDirective* d = directive("gres")) resources_of_no_place(*d->value, d->at);
+  if (const BashField* of_step = srun_option("gres"); of_step && of_step->known()) resources_of_no_place(of_step->text(), at_launch());
   cpus();
   if (needs_.memory) out_.set(slurm_section / "mem", memory_text(*needs_.memory), line_of({"mem", "mem-per-cpu", "mem-per-gpu"}));
   if (const SbatchDirective* d = directive("exclusive")) {
@@ -37,6 +39,12 @@ void ScriptImport::slurm() {
   container();
   for (const SbatchDirective& d : directives_.list) rest(d);
   rest_of_srun();
+}
+
+void ScriptImport::resources_of_no_place(const std::string& gres, Span at) {
+  for (const std::string& resource : resources_that_are_no_gpus(gres))
+    warn("FAB6104", "of --gres, " + resource + " is not taken: `devices` asks for GPUs alone", at, "not taken: " + resource,
+         "see `fabric explain slurm.directives` for what else a job may ask SLURM for");
 }
 
 void ScriptImport::cpus() {

@@ -28,6 +28,12 @@ std::vector<std::string> cut(const std::string& text, char at) {
   return parts;
 }
 
+// NAME[:TYPE][:NUMBER]
+bool is_of_gpus(const std::string& resource) {
+  const std::string name = cut(resource, ':').front();
+  return name == "gpu" || name == "gres/gpu";
+}
+
 }  // namespace
 
 std::int64_t SbatchNeeds::tasks_on_a_node() const {
@@ -55,22 +61,22 @@ SbatchNeeds sbatch_needs(const std::map<std::string, std::string>& options) {
   if (!needs.tasks_per_node) needs.tasks_per_node = count("tasks-per-node");
   needs.cpus_per_task = count("cpus-per-task");
   if (needs.nodes == 0) needs.nodes.reset();
+  if ((needs.nodes_may_vary || !needs.nodes) && needs.tasks && needs.tasks_per_node.value_or(0) > 0) {
+    const std::int64_t least = (*needs.tasks + *needs.tasks_per_node - 1) / *needs.tasks_per_node;
+    needs.nodes_of_tasks = least > needs.node_count();
+    if (needs.nodes_of_tasks) needs.nodes = least;
+  }
 
   // [type:]number
   const auto gpus = [&](const std::string& written) -> std::optional<std::int64_t> {
     if (written.empty()) return std::nullopt;
     const std::vector<std::string> parts = cut(written, ':');
     if (parts.size() > 1) needs.gpu_type = parts.front();
-  if ((needs.nodes_may_vary || !needs.nodes) && needs.tasks && needs.tasks_per_node.value_or(0) > 0) {
-    const std::int64_t least = (*needs.tasks + *needs.tasks_per_node - 1) / *needs.tasks_per_node;
-    needs.nodes_of_tasks = least > needs.node_count();
-    if (needs.nodes_of_tasks) needs.nodes = least;
-  }
     return count_in(parts.back());
   };
   for (const std::string& resource : cut(text("gres"), ',')) {
+    if (!is_of_gpus(resource)) continue;
     const std::vector<std::string> parts = cut(resource, ':');
-    if (parts.front() != "gpu" && parts.front() != "gres/gpu") continue;
     if (parts.size() == 1) needs.gpus_per_node = 1;
     else if (const auto number = count_in(parts.back())) needs.gpus_per_node = number;
     else needs.gpus_per_node = 1;
@@ -90,6 +96,12 @@ SbatchNeeds sbatch_needs(const std::map<std::string, std::string>& options) {
     needs.memory = *each_cpu * needs.cpus_per_task.value_or(1) * needs.tasks_on_a_node();
   else if (const auto each_gpu = sbatch_mebibytes(text("mem-per-gpu"))) needs.memory = *each_gpu * needs.gpus_per_node.value_or(1);
   return needs;
+}
+
+std::vector<std::string> resources_that_are_no_gpus(const std::string& gres) {
+  std::vector<std::string> all = cut(gres, ',');
+  std::erase_if(all, [](const std::string& resource) { return resource.empty() || resource == "none" || is_of_gpus(resource); });
+  return all;
 }
 
 std::optional<double> sbatch_seconds(const std::string& text) {

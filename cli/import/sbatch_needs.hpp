@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/import/sbatch_directives.hpp"
 
@@ -12,9 +13,9 @@ namespace fabric {
 
 struct SbatchNeeds {
   std::optional<std::int64_t> nodes;
-  std::optional<std::int64_t> tasks;  // of all nodes
   bool nodes_may_vary = false;        // SLURM chooses among several numbers, of which `nodes` is one
   bool nodes_of_tasks = false;        // they are as many as the tasks need, of which no more than tasks_per_node fit on one
+  std::optional<std::int64_t> tasks;  // of all nodes
   std::optional<std::int64_t> tasks_per_node;
   std::optional<std::int64_t> cpus_per_task;
   std::optional<std::int64_t> gpus_per_node;
@@ -27,6 +28,9 @@ struct SbatchNeeds {
 
 // options: by their whole names, with their values. What is not readable is absent.
 SbatchNeeds sbatch_needs(const std::map<std::string, std::string>& options);
+
+// What a list of --gres asks for beside GPUs.
+std::vector<std::string> resources_that_are_no_gpus(const std::string& gres);
 
 // Seconds of --time; nothing for what has no limit, or is none.
 std::optional<double> sbatch_seconds(const std::string& text);

@@ -64,6 +64,7 @@ class ScriptImport {
   void cpus();
   void threads_of_unknown_cpus();
   void rest_of_srun();
+  void resources_of_no_place(const std::string& gres, Span at);
   void output();
   void environments();
   void container();

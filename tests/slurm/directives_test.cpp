@@ -76,4 +76,10 @@ BOOST_AUTO_TEST_CASE(nodes_of_a_range_are_as_many_as_tasks_need) {
   BOOST_TEST(counted("4", "8", "4") == "4 of 2");
 }
 
+BOOST_AUTO_TEST_CASE(resources_beside_gpus_are_told_apart) {
+  const std::vector<std::string> expected = {"nvme:100", "shard:a100:2"};
+  BOOST_TEST(resources_that_are_no_gpus("gpu:a100:4,nvme:100,gpu,shard:a100:2,none") == expected, boost::test_tools::per_element());
+  BOOST_TEST(resources_that_are_no_gpus("").empty());
+}
+
 }  // namespace fabric::testing
