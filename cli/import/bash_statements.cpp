@@ -104,8 +104,9 @@ class StatementReader {
           break;
         }
       if (connective.empty()) break;
-      at_ += connective.size();
       statement.operators.push_back(connective);
+      statement.operators_at.push_back(at_);
+      at_ += connective.size();
       skip_space(true);
     }
     skip_space(false);
@@ -345,6 +346,24 @@ std::size_t behind_bash_part(std::string_view text, std::size_t at) { return beh
 
 bool is_bash_name(std::string_view text) {
   return !text.empty() && is_name_start(text.front()) && std::all_of(text.begin(), text.end(), is_name_part);
+}
+
+BashSequel bash_sequel(std::string_view text, const BashStatement& statement, std::size_t at) {
+  const auto is_pipe = [&](std::size_t i) { return statement.operators[i] == "|" || statement.operators[i] == "|&"; };
+  std::size_t behind = at;
+  while (behind < statement.operators.size() && is_pipe(behind)) ++behind;
+  const auto part = [&](std::size_t first, std::size_t last) {
+    if (first >= last || last >= statement.commands.size()) return std::string_view();
+    return text.substr(statement.operators_at[first], statement.commands[last].end - statement.operators_at[first]);
+  };
+  return {part(at, behind), part(behind, statement.commands.size() - 1)};
+}
+
+std::string in_one_line(std::string_view text) {
+  std::string line;
+  for (const char sign : text)
+    if (const bool space = sign == ' ' || sign == '\t' || sign == '\n'; !space || !line.ends_with(' ')) line += space ? ' ' : sign;
+  return line;
 }
 
 std::vector<BashStatement> bash_statements(std::string_view text, std::size_t begin, std::size_t end) {

@@ -22,17 +22,28 @@ struct BashCommand {
 // Commands joined by |, && and ||, up to a newline, a ; or a &.
 struct BashStatement {
   std::vector<BashCommand> commands;
-  std::vector<std::string> operators;  // between them
+  std::vector<std::string> operators;     // between them
+  std::vector<std::size_t> operators_at;  // where each begins
   bool background = false;
   std::size_t begin = 0;
   std::size_t end = 0;  // behind its last word, and behind the documents that belong to it
 };
+
+// What a statement does with what its command at `at` prints, and what it does behind it: | tee log, and || exit 1. As written.
+struct BashSequel {
+  std::string_view pipe;
+  std::string_view then;
+};
+BashSequel bash_sequel(std::string_view text, const BashStatement& statement, std::size_t at);
 
 // The statements of text[begin, end).
 std::vector<BashStatement> bash_statements(std::string_view text, std::size_t begin, std::size_t end);
 
 // Behind the quoted or substituted part that begins at text[at]: '...', "...", `...`, $(...), ${...}, $'...'; at + 1 where none does.
 std::size_t behind_bash_part(std::string_view text, std::size_t at);
+
+// Words of a statement, for a message of one line.
+std::string in_one_line(std::string_view text);
 
 // Whether a name may be a variable's.
 bool is_bash_name(std::string_view text);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <type_traits>
 
 #include "launch_backends/bash_word.hpp"
 
@@ -55,6 +56,31 @@ std::vector<std::string> default_assignments(const BashCommand& command) {
   return all;
 }
 
+bool begins_with(const BashStatement& statement, std::string_view word) {
+  const BashCommand& first = statement.commands.front();
+  return !first.words.empty() && first.words.front() == word;
+}
+
+bool changes_folder(const BashStatement& statement) {
+  return std::any_of(statement.commands.begin(), statement.commands.end(), [](const BashCommand& c) {
+    return !c.words.empty() && (c.words.front() == "cd" || c.words.front() == "pushd" || c.words.front() == "popd");
+  });
+}
+
+// Its commands[from, to), which are joined as they were.
+BashStatement part_of(const BashStatement& statement, std::size_t from, std::size_t to) {
+  const auto cut = [from](const auto& list, std::size_t end) {
+    return std::remove_cvref_t<decltype(list)>(list.begin() + static_cast<std::ptrdiff_t>(from),
+                                               list.begin() + static_cast<std::ptrdiff_t>(end));
+  };
+  return {.commands = cut(statement.commands, to),
+          .operators = cut(statement.operators, to - 1),
+          .operators_at = cut(statement.operators_at, to - 1),
+          .background = statement.background && to == statement.commands.size(),
+          .begin = statement.commands[from].begin,
+          .end = to == statement.commands.size() ? statement.end : statement.commands[to - 1].end};
+}
+
 std::string command_text(const BashCommand& command) {
   std::string text;
   for (const std::string& word : command.words) text += word + ' ';
@@ -67,7 +93,7 @@ BatchBody BodyReader::read() {
   const std::vector<BashStatement> statements = with_functions_in_place(bash_statements(text_, begin_, text_.size()));
   const std::size_t launch = choose_launch(statements);
   for (std::size_t i = 0; i < statements.size(); ++i) {
-    if (i == launch) take_launch(statements[i]);
+    if (i == launch) take_launch(statements[i], i + 1 < statements.size() && begins_with(statements[i + 1], "wait"));
     else take(statements[i], i < launch);
   }
   if (launch == statements.size()) no_launch();
@@ -180,11 +206,18 @@ void BodyReader::take(const BashStatement& statement, bool before) {
     if (text_.substr(statement.begin, statement.end - statement.begin).find(word) != std::string_view::npos) variables_.forget_arguments();
   Item item{.text = written(statement.begin, statement.end), .begin = statement.begin, .end = statement.end, .name = "", .exported = false};
   const bool alone = statement.commands.size() == 1;
+  if (!alone && before && begins_with(statement, "cd") && statement.operators.front() == "&&") {
+    take(part_of(statement, 0, 1), before);
+    return take(part_of(statement, 1, statement.commands.size()), before);
+  }
   const std::string word = command.words.empty() ? "" : command.words.front();
   if (std::any_of(statement.commands.begin(), statement.commands.end(), [](const BashCommand& c) { return c.compound; }))
     return block(std::move(item));
   if (alone && (assignments(command, word, item) || defaults(command, item))) return;
-  if (alone && word == "cd" && command.words.size() <= 2) return change_folder(command, std::move(item), before);
+  // Of cd x || exit 1, too.
+  if (word == "cd" && command.words.size() <= 2 && (alone || (statement.commands.size() == 2 && statement.operators.front() == "||")))
+    return change_folder(command, std::move(item), before);
+  if (before && changes_folder(statement)) lose_folder();
   if (alone && (word == "module" || word == "ml")) return module(command, std::move(item));
   if (alone && before && environment(command, word, item)) return;
   if (std::all_of(statement.commands.begin(), statement.commands.end(), [](const BashCommand& c) { return only_prints(c); })) {
@@ -274,10 +307,7 @@ void BodyReader::block(Item item) {
   }
   for (const std::size_t at : command_beginnings(item)) {
     const std::string_view here = text_.substr(at, item.end - at);
-    if (here.starts_with("cd ") || here.starts_with("pushd ")) {
-      open_folder_ = true;
-      variables_.forget("PWD");
-    }
+    if (here.starts_with("cd ") || here.starts_with("pushd ")) lose_folder();
     for (const std::string_view word : launch_words)
       if (here.starts_with(word)) hidden_.push_back({at, at + word.find_last_not_of(' ') + 1});
   }
@@ -304,15 +334,20 @@ std::vector<std::size_t> BodyReader::command_beginnings(const Item& item) const 
   return all;
 }
 
+// From here on only the shell knows it.
+void BodyReader::lose_folder() {
+  open_folder_ = true;
+  if (!out_.launch) out_.folder.reset();
+  variables_.forget("PWD");
+}
+
 void BodyReader::change_folder(const BashCommand& command, Item item, bool before) {
   const BashField target = command.words.size() < 2                      ? BashField{{{"~", true, false}}}
                            : variables_.expand(command.words[1]).empty() ? BashField{}
                                                                          : variables_.expand(command.words[1]).front();
   if (before) {
-    out_.folder.reset();
     if (!target.known() || (open_folder_ && !target.text().starts_with('/'))) {
-      open_folder_ = true;
-      variables_.forget("PWD");
+      lose_folder();
     } else {
       const std::string base = last_folder_.empty() ? folder_ : last_folder_;
       std::string there = (fs::path(base) / target.text()).lexically_normal().string();
@@ -320,8 +355,9 @@ void BodyReader::change_folder(const BashCommand& command, Item item, bool befor
       open_folder_ = false;
       last_folder_ = there;
       variables_.set("PWD", there);
+      out_.folder.reset();
       if (there != folder_) out_.folder = ScriptPart{there, item.begin};
-      item.text = "cd " + bash_word(there);
+      item.text = "cd " + bash_word(there) + written(command.end, item.end);
     }
   }
   items_.push_back(std::move(item));
@@ -395,7 +431,7 @@ void BodyReader::order_environments() {
   for (const std::size_t hook : hooks_) items_[hook].fate = Fate::dropped;
 }
 
-void BodyReader::take_launch(const BashStatement& statement) {
+void BodyReader::take_launch(const BashStatement& statement, bool waited_for) {
   launch_item_ = items_.size();
   Item item{.fate = Fate::launch, .text = "", .begin = statement.begin, .end = statement.end, .name = "", .exported = false};
   std::size_t chosen = 0;
@@ -406,29 +442,57 @@ void BodyReader::take_launch(const BashStatement& statement) {
       likelihood = found;
     }
   const BashCommand& command = statement.commands[chosen];
-  // mkdir x && srun ...
-  if (command.begin > statement.begin) {
-    Item first = item;
-    first.fate = Fate::kept;
-    first.text = written(statement.begin, command.begin);
-    first.text.erase(first.text.find_last_not_of(" \t&|\n\\") + 1);
-    first.end = command.begin;
-    items_.push_back(first);
-    launch_item_ = items_.size();
-  }
+  take_lead(statement, chosen);
+  launch_item_ = items_.size();
   out_.launch = read_launch_line(command, variables_);
   out_.launch_at = command.begin;
   launch_end_ = command.end;
   if (open_folder_) out_.launch->before.insert(out_.launch->before.begin(), "cd \"$BATCH_FOLDER\" || exit");
   for (const std::string& name : names_in_bash(command_text(command))) consumed_.insert(name);
+  tell_of_sequel(statement, chosen, waited_for);
+  items_.push_back(std::move(item));
+}
+
+// mkdir x && cd x && srun ...: each for itself, and what fails ends the script, so that no rank starts.
+void BodyReader::take_lead(const BashStatement& statement, std::size_t chosen) {
+  if (chosen == 0) return;
+  const auto lead_ends = statement.operators.begin() + static_cast<std::ptrdiff_t>(chosen);
+  if (std::all_of(statement.operators.begin(), lead_ends, [](const std::string& sign) { return sign == "&&"; })) {
+    for (std::size_t i = 0; i < chosen; ++i) {
+      const std::size_t before = items_.size();
+      take(part_of(statement, i, i + 1), true);
+      for (std::size_t item = before; item < items_.size(); ++item)
+        if (items_[item].fate == Fate::kept) items_[item].text += " || exit";
+    }
+    return;
+  }
+  take(part_of(statement, 0, chosen), true);
+  lead_ = in_one_line(written(statement.begin, statement.commands[chosen].begin));
+}
+
+void BodyReader::tell_of_sequel(const BashStatement& statement, std::size_t chosen, bool waited_for) {
+  const BashCommand& command = statement.commands[chosen];
+  const BashSequel sequel = bash_sequel(text_, statement, chosen);
   std::string elsewhere;
   for (const std::string& redirection : command.redirections) elsewhere += (elsewhere.empty() ? "" : " ") + redirection;
-  if (chosen + 1 < statement.commands.size())
-    elsewhere += (elsewhere.empty() ? "| " : " | ") + written(statement.commands[chosen + 1].begin, statement.end);
+  if (!sequel.pipe.empty()) elsewhere += (elsewhere.empty() ? "" : " ") + in_one_line(sequel.pipe);
   if (!elsewhere.empty())
     warn("FAB6108", "what ranks print stands in their logs below the run, and is not sent elsewhere", command.begin, command.end,
          "not taken: " + elsewhere, "`fabric logs RUN` shows it");
-  items_.push_back(std::move(item));
+  if (!sequel.then.empty()) {
+    const auto begin = static_cast<std::size_t>(sequel.then.data() - text_.data());
+    warn("FAB6112",
+         std::string("what the script does when the ranks have ") + (sequel.then.starts_with("||") ? "failed" : "succeeded") +
+             " is not done",
+         begin, begin + sequel.then.size(), "not taken: " + in_one_line(sequel.then),
+         "a job fails where a rank does; what is to be done however they end belongs under slurm.teardown");
+  }
+  if (!lead_.empty())
+    warn("FAB6112", "what stands before the launch neither lets the ranks start nor feeds them", statement.begin, command.begin,
+         "not taken: " + lead_, "ranks read no input; write an `exit` under slurm.setup, where none is to start");
+  if (statement.background && !waited_for)
+    warn("FAB6112", "the batch script of a job waits for its ranks", command.begin, command.end, "not taken: & behind it",
+         "what follows is done when they have ended: put under slurm.setup what is to go on beside them");
 }
 
 void BodyReader::no_launch() {

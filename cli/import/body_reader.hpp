@@ -52,11 +52,14 @@ class BodyReader {
   bool assignments(const BashCommand& command, const std::string& word, const Item& item);
   void block(Item item);
   std::vector<std::size_t> command_beginnings(const Item& item) const;
+  void lose_folder();
   void change_folder(const BashCommand& command, Item item, bool before);
   void module(const BashCommand& command, Item item);
   bool environment(const BashCommand& command, const std::string& word, Item& item);
   void order_environments();
-  void take_launch(const BashStatement& statement);
+  void take_lead(const BashStatement& statement, std::size_t chosen);
+  void take_launch(const BashStatement& statement, bool waited_for);
+  void tell_of_sequel(const BashStatement& statement, std::size_t chosen, bool waited_for);
   void no_launch();
   std::string written(std::size_t begin, std::size_t end) const;
   std::string written_part(const std::string& part) const;
@@ -91,6 +94,7 @@ class BodyReader {
   bool ends_at_failure_ = false;
   bool open_folder_ = false;  // where the launch stands, only the shell knows
   std::string last_folder_;
+  std::string lead_;  // what stands before the launch in its statement, and is done whatever comes of it
   bool modules_are_plain_ = true;
   bool sources_something_ = false;
   std::vector<std::size_t> hooks_;  // items that make conda known

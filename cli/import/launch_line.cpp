@@ -25,6 +25,18 @@ bool is_python(const std::string& name) {
 
 bool is_shell(const std::string& name) { return name == "bash" || name == "sh"; }
 
+// `timeout`, its options and its time: how many words, and 0 where that is not what stands at fields[at].
+std::size_t words_of_timeout(const std::vector<BashField>& fields, std::size_t at) {
+  if (at >= fields.size() || base_name(fields[at]) != "timeout") return 0;
+  std::size_t behind = at + 1;
+  while (behind < fields.size() && fields[behind].text().starts_with('-')) {
+    const std::string option = fields[behind].text();
+    const bool value_follows = option == "-k" || option == "-s" || option == "--kill-after" || option == "--signal";
+    behind += value_follows ? 2 : 1;
+  }
+  return behind + 1 < fields.size() ? behind + 1 - at : 0;
+}
+
 template <std::size_t N>
 bool is_one_of(const std::string& word, const std::array<std::string_view, N>& words) {
   return std::find(words.begin(), words.end(), word) != words.end();
@@ -114,8 +126,15 @@ class LaunchReader {
   void line(Fields fields, int depth) {
     while (!fields.empty()) {
       const std::string name = base_name(fields.front());
+      const std::size_t timeout = words_of_timeout(fields, 0);
       if (name == "time" || name == "nohup" || name == "exec" || name == "command" || name == "unbuffer") {
         fields.erase(fields.begin());
+      } else if (timeout > 0 && out_.start != LaunchLine::Start::by_tasks) {
+        // Behind srun it is a program of each task, and stays one.
+        std::string text;
+        for (std::size_t i = 0; i < timeout; ++i) text += (i == 0 ? "" : " ") + fields[i].text();
+        out_.remarks.push_back('`' + text + "` is not taken: `time_limit` is what a job has for it");
+        fields = behind(fields, timeout);
       } else if (name == "env" && fields.size() > 1) {
         fields.erase(fields.begin());
         while (!fields.empty() && fields.front().text().find('=') != std::string::npos &&
@@ -286,8 +305,10 @@ class LaunchReader {
       first.erase(first.find_last_not_of(" \t&|\n\\") + 1);
       if (!first.empty()) out_.before.push_back(first);
     }
+    const BashSequel sequel = bash_sequel(text, chosen, index_of(chosen, command));
     if (best + 1 < statements.size()) out_.remarks.push_back("what follows in the same `bash -c` is not done");
-    if (!command.redirections.empty() || chosen.operators.size() > index_of(chosen, command))
+    if (!sequel.then.empty()) out_.remarks.push_back('`' + in_one_line(sequel.then) + "` in the same `bash -c` is not done");
+    if (!command.redirections.empty() || !sequel.pipe.empty())
       out_.remarks.push_back("what a rank prints stands in its log, and is not sent elsewhere");
     if (command.compound) {
       out_.program = {fields.begin(), fields.end()};
@@ -510,7 +531,10 @@ int launch_likelihood(const BashCommand& command, const BashVariables& variables
   const std::vector<BashField> fields = variables.expand(command.words);
   const auto name_at = [&](std::size_t i) { return i < fields.size() ? base_name(fields[i]) : ""; };
   std::size_t at = 0;
-  while (name_at(at) == "time" || name_at(at) == "nohup" || name_at(at) == "exec" || name_at(at) == "env") ++at;
+  for (std::size_t words = 1; words > 0; at += words) {
+    const std::string word = name_at(at);
+    words = word == "time" || word == "nohup" || word == "exec" || word == "env" ? 1 : words_of_timeout(fields, at);
+  }
   const std::string name = name_at(at);
   const auto says = [&](std::string_view what) {
     return std::any_of(fields.begin(), fields.end(), [what](const BashField& f) { return f.text().find(what) != std::string::npos; });

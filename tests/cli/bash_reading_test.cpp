@@ -52,6 +52,22 @@ BOOST_AUTO_TEST_CASE(statements_end_where_bash_ends_them) {
   is(")\n;; a", {"a"});
 }
 
+BOOST_AUTO_TEST_CASE(a_pipe_is_told_from_what_follows) {
+  const auto is = [](const std::string& text, const std::string& pipe, const std::string& then) {
+    const std::vector<BashStatement> statements = bash_statements(text, 0, text.size());
+    const BashSequel sequel = bash_sequel(text, statements.front(), 0);
+    BOOST_TEST_CONTEXT(text) {
+      BOOST_TEST(sequel.pipe == pipe);
+      BOOST_TEST(sequel.then == then);
+    }
+  };
+  is("a", "", "");
+  is("a | b |& c", "| b |& c", "");
+  is("a || { b; c; }", "", "|| { b; c; }");
+  is("a 2>&1 | b && c || d &", "| b", "&& c || d");
+  is("a && b | c; d", "", "&& b | c");
+}
+
 BOOST_AUTO_TEST_CASE(known_values_are_put_in_and_others_stay_shell_text) {
   BashVariables v;
   v.assign("N=4", false);
@@ -153,6 +169,12 @@ BOOST_AUTO_TEST_CASE(lines_that_start_ranks_are_taken_apart) {
   BOOST_TEST(line.processes->text() == "8");
   BOOST_TEST(!line.local_rank_option);
   BOOST_TEST(line.module);
+  line = launch("timeout -s INT --kill-after=30 3h srun -n 2 timeout 1h python train.py");
+  BOOST_TEST((line.start == LaunchLine::Start::by_tasks));
+  BOOST_TEST(words(line.program) == "timeout 1h python train.py");
+  BOOST_TEST(line.remarks.size() == 1u);
+  line = launch("bash -c 'python a.py || exit 1'");
+  BOOST_TEST(line.remarks == (Texts{"`|| exit 1` in the same `bash -c` is not done"}), boost::test_tools::per_element());
   line = launch("srun");
   BOOST_TEST(line.program.empty());
   line = launch("env/bin/accelerate launch --num_processes 4 x.py");
