@@ -17,6 +17,15 @@ struct ScriptPart {
   std::size_t at = 0;
 };
 
+// Where the script is submitted and where its first command runs, absolute: they differ by --chdir.
+struct ScriptFolders {
+  std::string submitted;
+  ScriptPart start;
+};
+
+// A path of that folder, or an absolute one, without . and .. and a / at its end.
+std::string plain_path(const std::string& folder, const std::string& path);
+
 struct BatchBody {
   std::vector<ScriptPart> modules;
   std::optional<ScriptPart> conda;

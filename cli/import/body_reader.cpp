@@ -109,8 +109,8 @@ std::string BodyReader::written(std::size_t begin, std::size_t end) const {
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t' || text.back() == '\n')) text.pop_back();
   // In fabric's script that is the folder of the run.
   for (const char* variable : {"${SLURM_SUBMIT_DIR}", "$SLURM_SUBMIT_DIR"})
-    for (std::size_t at = 0; (at = text.find(variable, at)) != std::string::npos; at += folder_.size())
-      if (bash_word(folder_) == folder_) text.replace(at, std::string_view(variable).size(), folder_);
+    for (std::size_t at = 0; (at = text.find(variable, at)) != std::string::npos; at += submitted_.size())
+      if (bash_word(submitted_) == submitted_) text.replace(at, std::string_view(variable).size(), submitted_);
       else break;
   return text;
 }
@@ -291,8 +291,8 @@ bool BodyReader::defaults(const BashCommand& command, const Item& item) {
 std::string BodyReader::written_part(const std::string& part) const {
   std::string text = part;
   for (const char* variable : {"${SLURM_SUBMIT_DIR}", "$SLURM_SUBMIT_DIR"})
-    if (const std::size_t at = text.find(variable); at != std::string::npos && bash_word(folder_) == folder_)
-      text.replace(at, std::string_view(variable).size(), folder_);
+    if (const std::size_t at = text.find(variable); at != std::string::npos && bash_word(submitted_) == submitted_)
+      text.replace(at, std::string_view(variable).size(), submitted_);
   return text;
 }
 
@@ -349,14 +349,12 @@ void BodyReader::change_folder(const BashCommand& command, Item item, bool befor
     if (!target.known() || (open_folder_ && !target.text().starts_with('/'))) {
       lose_folder();
     } else {
-      const std::string base = last_folder_.empty() ? folder_ : last_folder_;
-      std::string there = (fs::path(base) / target.text()).lexically_normal().string();
-      while (there.size() > 1 && there.ends_with('/')) there.pop_back();
+      const std::string there = plain_path(last_folder_, target.text());
       open_folder_ = false;
       last_folder_ = there;
       variables_.set("PWD", there);
       out_.folder.reset();
-      if (there != folder_) out_.folder = ScriptPart{there, item.begin};
+      if (there != submitted_) out_.folder = ScriptPart{there, item.begin};
       item.text = "cd " + bash_word(there) + written(command.end, item.end);
     }
   }
@@ -406,8 +404,7 @@ bool BodyReader::environment(const BashCommand& command, const std::string& word
   if (sources && fields.size() > 2 && text_at(1).ends_with("/bin/activate")) conda = text_at(2);
   if (sources && fields.size() == 2 && text_at(1).ends_with("/bin/activate"))
     venv = text_at(1).substr(0, text_at(1).size() - std::string_view("/bin/activate").size());
-  if (!venv.empty() && !venv.starts_with('/'))
-    venv = (fs::path(last_folder_.empty() ? folder_ : last_folder_) / venv).lexically_normal().string();
+  if (!venv.empty() && !venv.starts_with('/')) venv = (fs::path(last_folder_) / venv).lexically_normal().string();
   const bool fits = known && !(open_folder_ && !venv.empty()) && !sources_something_ && !out_.conda && !out_.venv && word != "mamba" &&
                     !(sources && !conda.empty());
   if (!conda.empty() || !venv.empty()) {
@@ -507,8 +504,8 @@ void BodyReader::no_launch() {
 }
 
 BatchBody read_batch_body(std::string_view text, std::size_t begin, std::uint32_t source, BashVariables variables,
-                          const std::string& folder, Diagnostics& diagnostics) {
-  return BodyReader(text, begin, source, std::move(variables), folder, diagnostics).read();
+                          const ScriptFolders& folders, Diagnostics& diagnostics) {
+  return BodyReader(text, begin, source, std::move(variables), folders, diagnostics).read();
 }
 
 }  // namespace fabric

@@ -15,15 +15,19 @@ namespace fabric {
 
 class BodyReader {
  public:
-  BodyReader(std::string_view text, std::size_t begin, std::uint32_t source, BashVariables variables, std::string folder,
+  BodyReader(std::string_view text, std::size_t begin, std::uint32_t source, BashVariables variables, const ScriptFolders& folders,
              Diagnostics& diagnostics)
       : text_(text),
         begin_(begin),
         source_(source),
         variables_(std::move(variables)),
         given_(variables_.arguments()),
-        folder_(std::move(folder)),
-        diagnostics_(diagnostics) {}
+        submitted_(folders.submitted),
+        start_(folders.start.text),
+        last_folder_(start_),
+        diagnostics_(diagnostics) {
+    if (start_ != submitted_) out_.folder = folders.start;
+  }
 
   BatchBody read();
 
@@ -85,7 +89,8 @@ class BodyReader {
   std::uint32_t source_;
   BashVariables variables_;
   std::optional<std::vector<BashField>> given_;  // arguments of the script
-  std::string folder_;
+  std::string submitted_, start_;
+  std::string last_folder_;
   Diagnostics& diagnostics_;
   BatchBody out_;
   std::vector<Item> items_;
@@ -93,8 +98,7 @@ class BodyReader {
   std::size_t launch_end_ = 0;
   bool ends_at_failure_ = false;
   bool open_folder_ = false;  // where the launch stands, only the shell knows
-  std::string last_folder_;
-  std::string lead_;  // what stands before the launch in its statement, and is done whatever comes of it
+  std::string lead_;          // what stands before the launch in its statement, and is done whatever comes of it
   bool modules_are_plain_ = true;
   bool sources_something_ = false;
   std::vector<std::size_t> hooks_;  // items that make conda known
@@ -103,9 +107,9 @@ class BodyReader {
   std::optional<Range> arguments_;  // where one of the script is named
 };
 
-// variables: what is known before, such as SLURM_NNODES. folder: where the script is submitted, absolute. What is not taken is told by
+// variables: what is known before, such as SLURM_NNODES. What is not taken is told by
 // warnings (FAB6105 to FAB6112, FAB6116), and a script that starts nothing by an error (FAB6101).
 BatchBody read_batch_body(std::string_view text, std::size_t begin, std::uint32_t source, BashVariables variables,
-                          const std::string& folder, Diagnostics& diagnostics);
+                          const ScriptFolders& folders, Diagnostics& diagnostics);
 
 }  // namespace fabric

@@ -69,19 +69,23 @@ bool ScriptImport::needs_shell() const {
   return has_open(launch.program) || has_open(launch.python) || !launch.before.empty() || open_variable;
 }
 
+// One that is looked for in the PATH stays so, and no other becomes one.
+std::string ScriptImport::program_path(const std::string& program) const {
+  if (program.find('/') == std::string::npos) return program;
+  const std::string path = from_launch(program);
+  return path.find('/') == std::string::npos ? "./" + path : path;
+}
+
 void ScriptImport::plain_program(const std::string& origin) {
   const LaunchLine& launch = *body_.launch;
   const std::string first = launch.program.front().text();
   if (launch.module) {
     out_.set(Path("program") / "module", first, origin);
   } else {
-    const bool elsewhere = body_.folder && !first.starts_with('/');
-    out_.set(Path("program") / "script",
-             elsewhere ? shortened_path((fs::path(body_.folder->text) / first).lexically_normal().string()) : from_job(first), origin);
+    out_.set(Path("program") / "script", from_launch(first), origin);
   }
   const std::string python = launch.python.front().text();
-  if (python != "python" && python != "python3")
-    out_.set(Path("program") / "python", python.find('/') == std::string::npos ? python : from_job(python));
+  if (python != "python" && python != "python3") out_.set(Path("program") / "python", program_path(python));
   std::vector<std::string> args;
   for (std::size_t i = 1; i < launch.program.size(); ++i) args.push_back(launch.program[i].text());
   if (!args.empty()) out_.set(Path("program") / "args", words_value(args));
@@ -93,6 +97,7 @@ void ScriptImport::command_program(const std::string& origin) {
   for (const BashField& field : launch.python) words.push_back(field.text());
   if (launch.module) words.push_back("-m");
   for (const BashField& field : launch.program) words.push_back(field.text());
+  if (launch.image.empty() && !srun_option("container-image")) words.front() = program_path(words.front());
   // The text of a shell that each rank is.
   if (words.size() > 2 && (words[0] == "bash" || words[0] == "sh") && words[1] == "-c") words[2] = with_names_of_ranks(words[2]);
   out_.set(Path("program") / "command", words_value(words), origin);
@@ -122,19 +127,20 @@ void ScriptImport::shell_program(const std::string& origin) {
 void ScriptImport::cwd() {
   std::string folder;
   std::string origin = line(body_.launch_at);
-  if (const BashField* of_srun = srun_option("chdir"); of_srun && of_srun->known()) {
-    folder = of_srun->text();
+  const BashField* of_srun = srun_option("chdir");
+  if (of_srun && !of_srun->known())
+    warn("FAB6112", "where srun starts ranks, only the shell knows", at_launch(), "not taken: --chdir=" + of_srun->text(),
+         "write `cwd` under `program`");
+  if (of_srun && of_srun->known()) {
+    folder = launch_folder();
   } else if (const std::optional<std::string> outside = folder_of_container()) {
     folder = *outside;
   } else if (body_.folder) {
     folder = body_.folder->text;
     origin = line(body_.folder->at);
-  } else if (const SbatchDirective* d = directive("chdir")) {
-    folder = *d->value;
-    origin = line(d->at.begin);
   }
-  if (folder == "." || folder == "./" || folder == place_.folder) folder.clear();
-  if (!folder.empty()) out_.set(Path("program") / "cwd", folder.starts_with('/') ? shortened_path(folder) : from_job(folder), origin);
+  if (folder == place_.folder) folder.clear();
+  if (!folder.empty()) out_.set(Path("program") / "cwd", shortened_path(folder), origin);
   else if (!place_.from_job.empty()) out_.set(Path("program") / "cwd", place_.from_job, "the folder of the script");
 }
 

@@ -25,10 +25,16 @@ std::optional<std::int64_t> count_in(const std::optional<BashField>& field) {
   return field && field->known() ? count_in_text(field->text()) : std::nullopt;
 }
 
+std::string plain_path(const std::string& folder, const std::string& path) {
+  std::string plain = (fs::path(folder) / path).lexically_normal().string();
+  while (plain.size() > 1 && plain.ends_with('/')) plain.pop_back();
+  return plain;
+}
+
 ImportedJob ScriptImport::run() {
   look_at_the_form();
   directives_ = read_sbatch_directives(text_, source_, diagnostics_);
-  if (is_for_a_shell()) body_ = read_batch_body(text_, directives_.body, source_, variables_of_slurm(), place_.folder, diagnostics_);
+  if (is_for_a_shell()) body_ = read_batch_body(text_, directives_.body, source_, variables_of_slurm(), folders(), diagnostics_);
   needs_ = sbatch_needs(options(true));
   // A step need not name again what its GPUs are.
   if (needs_.gpu_type.empty()) needs_.gpu_type = sbatch_needs(options(false)).gpu_type;
@@ -82,7 +88,7 @@ BashVariables ScriptImport::variables_of_slurm() const {
   set("SLURM_GPUS_ON_NODE", needs.gpus_per_node);
   set("SLURM_GPUS_PER_NODE", needs.gpus_per_node);
   variables.set("SLURM_SUBMIT_DIR", place_.folder);
-  variables.set("PWD", place_.folder);
+  variables.set("PWD", folders().start.text);
   if (const SbatchDirective* d = directive("job-name")) variables.set("SLURM_JOB_NAME", *d->value);
   if (place_.arguments) variables.set_arguments(*place_.arguments);
   return variables;
@@ -130,6 +136,22 @@ std::string ScriptImport::shortened_path(const std::string& path) const {
   if (path == place_.folder) return from_job(".");
   if (path.starts_with(place_.folder + '/')) return from_job(path.substr(place_.folder.size() + 1));
   return path;
+}
+
+// SLURM starts the script in --chdir, and reads a relative one from where it is submitted.
+ScriptFolders ScriptImport::folders() const {
+  const SbatchDirective* d = directive("chdir");
+  if (!d) return {place_.folder, {place_.folder, 0}};
+  return {place_.folder, {plain_path(place_.folder, *d->value), d->at.begin}};
+}
+std::string ScriptImport::launch_folder() const {
+  const std::string folder = body_.folder ? body_.folder->text : place_.folder;
+  const BashField* of_step = srun_option("chdir");
+  return of_step && of_step->known() ? plain_path(folder, of_step->text()) : folder;
+}
+std::string ScriptImport::from_launch(const std::string& path) const {
+  const std::string folder = launch_folder();
+  return folder == place_.folder || path.starts_with('/') ? from_job(path) : shortened_path(plain_path(folder, path));
 }
 
 Span ScriptImport::first_line() const {

@@ -17,6 +17,12 @@ std::string memory_text(std::int64_t mebibytes) {
   return mebibytes % 1024 == 0 ? std::to_string(mebibytes / 1024) + "GiB" : std::to_string(mebibytes) + "MiB";
 }
 
+// An image of apptainer is a file, unless it is from elsewhere; one of pyxis where it begins so.
+bool is_relative_file(const std::string& image, bool of_apptainer) {
+  if (image.find_first_of("$`~") != std::string::npos || image.find("://") != std::string::npos) return false;
+  return of_apptainer ? !image.starts_with('/') : image.starts_with("./") || image.starts_with("../");
+}
+
 }  // namespace
 
 void ScriptImport::slurm() {
@@ -140,7 +146,9 @@ void ScriptImport::output() {
   if (folder != std::string::npos && file.substr(0, folder).find('%') != std::string::npos)
     return warn("FAB6108", "a folder by pattern is made by nobody", d->at, "not taken",
                 "write slurm.output, if the output of the batch script is to be elsewhere than in the run");
-  out_.set(slurm_section / "output", from_job(file), line(d->at.begin));
+  const std::string start = folders().start.text;
+  const bool of_chdir = start != place_.folder && !file.starts_with('/');
+  out_.set(slurm_section / "output", of_chdir ? shortened_path(plain_path(start, file)) : from_job(file), line(d->at.begin));
 }
 
 void ScriptImport::environments() {
@@ -152,6 +160,8 @@ void ScriptImport::environments() {
   if (body_.conda) out_.set(slurm_section / "conda", body_.conda->text, line(body_.conda->at));
   else if (body_.launch && !body_.launch->conda.empty()) out_.set(slurm_section / "conda", body_.launch->conda, line(body_.launch_at));
   if (body_.venv) out_.set(slurm_section / "venv", shortened_path(body_.venv->text), line(body_.venv->at));
+  const SbatchDirective* chdir = directive("chdir");
+  const std::string begins = chdir ? line(chdir->at.begin) + ": where the script starts" : "where the script was submitted";
   const auto list = [&](const char* field, const std::vector<ScriptPart>& parts) {
     if (parts.empty()) return;
     Value commands = Value::array();
@@ -159,10 +169,12 @@ void ScriptImport::environments() {
       commands.as_array().push_back(parts[i].text);
       const std::string& text = parts[i].text;
       const bool ours = i < 3 && parts[i].at == directives_.body;
-      out_.origins[slurm_section / field / i] = ours && text.starts_with("cd ")      ? "where the script was submitted"
-                                                : ours && text == "set +e"           ? "as a script does by itself"
-                                                : ours && text.starts_with("set --") ? "from --args"
-                                                                                     : line(parts[i].at);
+      const bool entered = std::any_of(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(i),
+                                       [](const ScriptPart& part) { return part.text.starts_with("cd "); });
+      out_.origins[slurm_section / field / i] = ours && text.starts_with("cd ") && !entered ? begins
+                                                : ours && text == "set +e"                  ? "as a script does by itself"
+                                                : ours && text.starts_with("set --")        ? "from --args"
+                                                                                            : line(parts[i].at);
     }
     out_.set(slurm_section / field, std::move(commands));
   };
@@ -177,7 +189,8 @@ void ScriptImport::container() {
   if (!image && launch.image.empty()) return;
   const std::string origin = line(body_.launch_at);
   const Path path = slurm_section / "container";
-  const std::string name = image ? image->text() : launch.image;
+  std::string name = image ? image->text() : launch.image;
+  if (is_relative_file(name, !image)) name = from_launch(name);
   out_.set(path / "image", name, origin);
   if (name.find('$') != std::string::npos || name.find('`') != std::string::npos || name.starts_with('~'))
     warn("FAB6112", "where the image is, only the shell knows", at_launch(), "`" + name + '`', "write its path into slurm.container.image");

@@ -52,6 +52,7 @@ class ScriptImport {
   // What each is.
   void program();
   bool needs_shell() const;
+  std::string program_path(const std::string& program) const;
   void plain_program(const std::string& origin);
   void command_program(const std::string& origin);
   void shell_program(const std::string& origin);
@@ -80,6 +81,9 @@ class ScriptImport {
   // A path of the script, as the job file is to name it; and an absolute one.
   std::string from_job(const std::string& path) const;
   std::string shortened_path(const std::string& path) const;
+  ScriptFolders folders() const;
+  std::string launch_folder() const;                       // where ranks start
+  std::string from_launch(const std::string& path) const;  // a path that is looked for there
 
   const std::string& text_;
   std::uint32_t source_;

@@ -94,13 +94,12 @@ void BodyReader::sort_out() {
   while (!out_.setup.empty() && out_.setup.back().text.starts_with("cd ") && !open_folder_) out_.setup.pop_back();
   while (!out_.teardown.empty() && out_.teardown.back().text.starts_with("cd ")) out_.teardown.pop_back();
   if (!out_.setup.empty() && works_somewhere) {
-    out_.setup.insert(out_.setup.begin(), {"cd " + bash_word(folder_), begin_});
+    out_.setup.insert(out_.setup.begin(), {"cd " + bash_word(start_), begin_});
     // In fabric's script a command that fails ends the job.
     if (!ends_at_failure_) out_.setup.insert(out_.setup.begin() + 1, {"set +e", begin_});
   }
   if (!out_.teardown.empty()) {
-    const std::string where = last_folder_.empty() ? folder_ : last_folder_;
-    out_.teardown.insert(out_.teardown.begin(), {open_folder_ ? "cd \"$BATCH_FOLDER\"" : "cd " + bash_word(where), out_.launch_at});
+    out_.teardown.insert(out_.teardown.begin(), {open_folder_ ? "cd \"$BATCH_FOLDER\"" : "cd " + bash_word(last_folder_), out_.launch_at});
     // Another shell does it.
     for (const ScriptPart& part : out_.teardown)
       for (const std::string& name : names_in_bash(part.text)) of_launch_.insert(name);
