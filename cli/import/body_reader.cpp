@@ -67,6 +67,20 @@ bool changes_folder(const BashStatement& statement) {
   });
 }
 
+std::string command_text(const BashCommand& command) {
+  std::string text;
+  for (const std::string& word : command.words) text += word + ' ';
+  return text;
+}
+
+// !#SBATCH, which bash knows no command of and sbatch passes over: there is a warning of its line already.
+bool is_struck_out_directive(const BashCommand& command) {
+  if (command.words.empty() || !command.words.front().starts_with('!')) return false;
+  std::string text = command_text(command);
+  text.erase(0, text.find_first_not_of("! #"));
+  return command.words == std::vector<std::string>{"!"} || text.starts_with("SBATCH");
+}
+
 // Its commands[from, to), which are joined as they were.
 BashStatement part_of(const BashStatement& statement, std::size_t from, std::size_t to) {
   const auto cut = [from](const auto& list, std::size_t end) {
@@ -79,12 +93,6 @@ BashStatement part_of(const BashStatement& statement, std::size_t from, std::siz
           .background = statement.background && to == statement.commands.size(),
           .begin = statement.commands[from].begin,
           .end = to == statement.commands.size() ? statement.end : statement.commands[to - 1].end};
-}
-
-std::string command_text(const BashCommand& command) {
-  std::string text;
-  for (const std::string& word : command.words) text += word + ' ';
-  return text;
 }
 
 }  // namespace
@@ -206,6 +214,7 @@ void BodyReader::take(const BashStatement& statement, bool before) {
     if (text_.substr(statement.begin, statement.end - statement.begin).find(word) != std::string_view::npos) variables_.forget_arguments();
   Item item{.text = written(statement.begin, statement.end), .begin = statement.begin, .end = statement.end, .name = "", .exported = false};
   const bool alone = statement.commands.size() == 1;
+  if (alone && is_struck_out_directive(command)) return;
   if (!alone && before && begins_with(statement, "cd") && statement.operators.front() == "&&") {
     take(part_of(statement, 0, 1), before);
     return take(part_of(statement, 1, statement.commands.size()), before);

@@ -168,7 +168,7 @@ void ScriptImport::environments() {
     for (std::size_t i = 0; i < parts.size(); ++i) {
       commands.as_array().push_back(parts[i].text);
       const std::string& text = parts[i].text;
-      const bool ours = i < 3 && parts[i].at == directives_.body;
+      const bool ours = &parts == &body_.setup && i < 3 && parts[i].at == directives_.body;
       const bool entered = std::any_of(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(i),
                                        [](const ScriptPart& part) { return part.text.starts_with("cd "); });
       out_.origins[slurm_section / field / i] = ours && text.starts_with("cd ") && !entered ? begins
@@ -227,11 +227,14 @@ void ScriptImport::rest(const SbatchDirective& d) {
     out_.set(slurm_section / "directives" / d.name, d.value ? (whole ? Value(n) : Value(value)) : Value(true), line(d.at.begin));
     return;
   }
-  for (const std::string_view silent :
-       {"input", "gpu-bind", "tres-bind", "ntasks-per-core", "ntasks-per-socket", "gpus-per-socket", "export-file", "nodefile"})
+  for (const std::string_view silent : {"input", "gpu-bind", "tres-bind", "ntasks-per-core", "ntasks-per-socket", "gpus-per-socket",
+                                        "export-file", "nodefile", "wait", "test-only"})
     if (d.name == silent)
       warn("FAB6104", "--" + d.name + " has no place in a job", d.at, "not taken",
            option->field.empty() ? "leave it" : "see `fabric explain " + std::string(option->field) + '`');
+  if (d.name == "open-mode" && d.value->starts_with('t'))
+    warn("FAB6104", "what an earlier start of a job wrote stays in its file", d.at, "not taken",
+         "fabric writes --open-mode=append, so that a job that goes back into the queue keeps what it said: leave it");
 }
 
 }  // namespace fabric

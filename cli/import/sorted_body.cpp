@@ -28,6 +28,9 @@ bool defines_function(std::string_view text) {
   return name == "function" || (!name.empty() && rest.starts_with("()"));
 }
 
+// In its first command.
+bool asks_for_last_code(std::string_view text) { return text.substr(0, text.find_first_of(";&|\n")).find("$?") != std::string_view::npos; }
+
 }  // namespace
 
 void BodyReader::need(const std::string& shell) {
@@ -99,6 +102,10 @@ void BodyReader::sort_out() {
     if (!ends_at_failure_) out_.setup.insert(out_.setup.begin() + 1, {"set +e", begin_});
   }
   if (!out_.teardown.empty()) {
+    const ScriptPart& first = out_.teardown.front();
+    if (asks_for_last_code(first.text))
+      warn("FAB6104", "slurm.teardown runs in a shell of its own, where `$?` is not how the ranks ended", first.at, text_.size(),
+           "asks for `$?`", "the run's status.json has their code; restart.on and slurm.requeue say what follows on which end");
     out_.teardown.insert(out_.teardown.begin(), {open_folder_ ? "cd \"$BATCH_FOLDER\"" : "cd " + bash_word(last_folder_), out_.launch_at});
     // Another shell does it.
     for (const ScriptPart& part : out_.teardown)
