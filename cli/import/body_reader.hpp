@@ -107,8 +107,8 @@ class BodyReader {
   std::optional<Range> arguments_;  // where one of the script is named
 };
 
-// variables: what is known before, such as SLURM_NNODES. What is not taken is told by
-// warnings (FAB6105 to FAB6112, FAB6116), and a script that starts nothing by an error (FAB6101).
+// variables: what is known before, such as SLURM_NNODES. What is not taken is told by warnings (FAB6104 to FAB6112, FAB6116), and a script
+// that starts nothing by an error (FAB6101).
 BatchBody read_batch_body(std::string_view text, std::size_t begin, std::uint32_t source, BashVariables variables,
                           const ScriptFolders& folders, Diagnostics& diagnostics);
 
