@@ -90,6 +90,7 @@ Value summary_value(const Plan& plan, const RunDirectory& run, const RunStart& s
   for (const std::string& line : outcome.last_lines) lines.as_array().push_back(line);
   v.set("last_lines", std::move(lines));
   v.set("log", outcome.log.empty() ? Value() : Value(outcome.log));
+  v.set("notes", Value::Array(view.notes().begin(), view.notes().end()));
   v.set("warnings", std::move(warnings));
   return v;
 }

@@ -18,6 +18,7 @@ namespace fabric {
 namespace {
 
 constexpr std::chrono::milliseconds between_draws{100};
+constexpr std::size_t most_notes = 100;  // that are kept for the end
 
 // 2026-11-26T10:50:27.616 info: finished
 bool is_worker_info(std::string_view line) {
@@ -147,8 +148,10 @@ void RunView::on_event(const Event& event) {
   }
   // The controller, an agent or a program has something to say.
   if (event.kind == "note") {
-    if (const std::string message = text_in(d, "message"); !message.empty())
+    if (const std::string message = text_in(d, "message"); !message.empty()) {
       print(lines_.paint(Style::warning, "note") + ": " + sanitised(message));
+      if (notes_.size() < most_notes) notes_.push_back(message);
+    }
     return;
   }
   if (event.kind == "bound") {

@@ -56,6 +56,7 @@ class RunView : public RunObserver {
   const std::optional<std::string>& resume_path() const { return resume_path_; }
   std::optional<std::int64_t> last_step() const { return step_ ? std::optional(step_->step) : std::nullopt; }
   double seconds() const;
+  const std::vector<std::string>& notes() const { return notes_; }  // what went another way than planned
 
   void expect_ranks(std::size_t ranks) { board_ = RankBoard(ranks); }  // how many there will be
   // Lines that come now were printed some time ago, the last of each rank then.
@@ -106,6 +107,7 @@ class RunView : public RunObserver {
   std::int64_t first_step_ = 0;
   std::vector<Epoch> epochs_;
   std::optional<std::string> checkpoint_;
+  std::vector<std::string> notes_;
   std::optional<std::int64_t> attempt_;
   std::optional<std::string> resume_path_;
   std::optional<double> first_step_seconds_;

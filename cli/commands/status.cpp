@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 
 #include <fmt/core.h>
@@ -33,7 +34,11 @@ struct RankState {
   double heard = 0;  // seconds since the epoch: the last byte or event
 };
 
+constexpr std::size_t most_notes = 20;
+
 struct RunState {
+  std::vector<std::string> notes;  // of the last attempt, each once
+  std::optional<Event> stalled;    // where none of those that it is about has said a word since
   std::map<std::int64_t, RankState> ranks;
   std::string checkpoint;
   std::int64_t steps = 0;
@@ -42,10 +47,19 @@ struct RunState {
 
 void take_event(const Event& event, RunState& run) {
   const Value& d = event.detail;
-  if (event.kind == "run_started") run.ranks.clear();
+  if (event.kind == "run_started") {
+    run.ranks.clear();
+    run.notes.clear();
+    run.stalled.reset();
+  }
+  if (const std::string message = text_in(d, "message"); event.kind == "note" && !message.empty() && run.notes.size() < most_notes &&
+                                                         std::find(run.notes.begin(), run.notes.end(), message) == run.notes.end())
+    run.notes.push_back(message);
+  if (event.kind == "stalled") run.stalled = event;
   if (event.kind == "checkpoint")
     if (const std::string path = text_in(d, "path"); !path.empty()) run.checkpoint = path;
   if (!event.rank) return;
+  if (run.stalled && event.time > run.stalled->time) run.stalled.reset();
   RankState& rank = run.ranks[*event.rank];
   rank.node = event.node.value_or(rank.node);
   rank.heard = std::max(rank.heard, event.time);
@@ -74,6 +88,10 @@ RunState state_of(const RunDirectory& run) {
   state.start = start.stages();
   for (auto& [number, rank] : state.ranks)
     rank.heard = std::max(rank.heard, written_at(run.rank_file(rank.node, number, ".log")).value_or(0));
+  // An agent that does not answer is not the better for what its ranks print.
+  const bool of_ranks = state.stalled && state.stalled->detail.find("suspect");
+  for (const auto& [number, rank] : state.ranks)
+    if (of_ranks && state.stalled && rank.heard > state.stalled->time) state.stalled.reset();
   return state;
 }
 
@@ -93,6 +111,8 @@ Value document_of(const RunSummary& summary, const RunState& state) {
     ranks.as_array().push_back(std::move(row));
   }
   document.set("ranks", std::move(ranks));
+  document.set("notes", Value::Array(state.notes.begin(), state.notes.end()));
+  document.set("stalled", state.stalled ? state.stalled->detail : Value());
   document.set("start", start_value(state.start));
   return document;
 }
@@ -107,6 +127,7 @@ int run_status(const Invocation& invocation) {
   const bool over = status.ended.has_value() || status.state == "lost";
   for (auto& [number, rank] : state.ranks)
     if (over && rank.state == "running") rank.state = "gone";
+  if (over) state.stalled.reset();
   if (invocation.arguments.value("format") == "json") {
     out.write(pretty_json(array ? array_value(*array) : document_of(summary, state)) + '\n');
     return exit_with(ExitCode::success);
@@ -130,6 +151,8 @@ int run_status(const Invocation& invocation) {
                                                       : ", process " + std::to_string(status.controller_pid)));
   else if (!summary.standing.detail.empty()) row("job", sanitised(summary.standing.detail));
   else if (!over && status.controller_pid > 0) row("controller", "process " + std::to_string(status.controller_pid));
+  if (state.stalled) row("stalled", sanitised(text_in(state.stalled->detail, "message")));
+  for (const std::string& note : state.notes) row("note", sanitised(note));
   if (!state.checkpoint.empty()) row("checkpoint", sanitised(shown_path(state.checkpoint)));
   row("folder", sanitised(shown_path(run.path())));
   std::string text = out.paint(Style::strong, sanitised(summary.id)) + "\n\n" + table(rows, 2, out.width);

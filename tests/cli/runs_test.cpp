@@ -193,6 +193,18 @@ BOOST_AUTO_TEST_CASE(a_detached_run_that_cannot_start_says_so) {
 }
 
 // With keeper and agent killed as well nobody is left who could end the ranks by himself.
+BOOST_AUTO_TEST_CASE(a_stall_is_told_until_a_rank_speaks) {
+  const Folder folder;
+  folder.write("job.yaml", "stall: 500ms\n" + job_that("mute", "while test ! -e go; do sleep 0.05; done; echo again; sleep 60"));
+  BOOST_TEST(run_fabric({"apply", "--detach", "job.yaml"}, folder.path()).exit_code == 0);
+  const auto status = [&] { return json_of(run_fabric({"status", "mute", "--format", "json"}, folder.path())); };
+  BOOST_TEST(wait_until([&] { return !status().find("stalled")->is_null(); }));
+  BOOST_TEST(contains(run_fabric({"status", "mute"}, folder.path()).out, "no rank has said anything for"));
+  folder.write("go", "");
+  BOOST_TEST(wait_until([&] { return status().find("stalled")->is_null(); }));
+  BOOST_TEST(run_fabric({"cancel", "mute", "--now"}, folder.path()).exit_code == 0);
+}
+
 BOOST_AUTO_TEST_CASE(cancel_ends_what_a_killed_run_has_left) {
   const Folder folder;
   folder.write("job.yaml", job_that("killed", "setsid sleep 600 & echo $! >>pids; sleep 600", 1));

@@ -187,6 +187,10 @@ BOOST_AUTO_TEST_CASE(ranks_that_never_meet_are_told_of) {
   const ProgramRun alone = run_fabric({"run", "--nproc-per-node", "2", "alone.py"}, folder.path());
   BOOST_TEST(alone.exit_code == 0);
   BOOST_TEST(contains(alone.out, says), alone.out);
+  // Whoever comes later is told, too, and a machine.
+  BOOST_TEST(contains(replaced(run_fabric({"status", "alone"}, folder.path()).out, "\n              ", " "), says));
+  BOOST_TEST(contains(run_fabric({"status", "alone", "--format", "json"}, folder.path()).out, says));
+  BOOST_TEST(contains(run_fabric({"run", "--format", "json", "--nproc-per-node", "2", "alone.py"}, folder.path()).out, says));
   for (const Words& words : {Words{"run", "--nproc-per-node", "2", "together.py"}, Words{"run", "alone.py"},
                              Words{"run", "--nproc-per-node", "2", "--contract", "none", "alone.py"}}) {
     const ProgramRun run = run_fabric(words, folder.path());
