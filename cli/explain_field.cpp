@@ -6,6 +6,7 @@
 
 #include "cli/show_plan.hpp"
 #include "schema/job_schema.hpp"
+#include "schema/joined.hpp"
 #include "schema/json.hpp"
 
 namespace fabric {
@@ -80,12 +81,6 @@ std::string type_text(const Value& schema) {
 bool may_be_auto(const Value& schema) {
   const Value* mark = schema.find("x-auto");
   return mark && mark->is_bool() && mark->as_bool();
-}
-
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& w : words) text += (text.empty() ? "" : ", ") + w;
-  return text;
 }
 
 std::string description(const Value& schema) {

@@ -7,6 +7,7 @@
 
 #include "cli/outside.hpp"
 #include "compiler/choose_hosts.hpp"
+#include "schema/joined.hpp"
 #include "schema/json.hpp"
 #include "schema/number_list.hpp"
 
@@ -17,15 +18,6 @@ std::string plural(std::int64_t n, std::string_view what) { return fmt::format("
 
 std::string range(std::int64_t first, std::int64_t count) {
   return count == 1 ? std::to_string(first) : fmt::format("{}-{}", first, first + count - 1);
-}
-
-std::string joined(const std::vector<std::string>& words, std::string_view between) {
-  std::string text;
-  for (const std::string& word : words) {
-    if (&word != &words.front()) text += between;
-    text += word;
-  }
-  return text;
 }
 
 std::string shown_value(const Value& value) {

@@ -1,5 +1,7 @@
 #include "launch_backends/slurm_limits.hpp"
 
+#include "schema/joined.hpp"
+
 #include <algorithm>
 #include <sstream>
 #include <vector>
@@ -20,11 +22,11 @@ class Limits {
   void check() {
     count();
     time();
-    account();
+    names();
   }
 
  private:
-  void tell(Severity severity, const char* code, std::string message, const char* field, std::string label, std::string help) {
+  void tell(Severity severity, const char* code, std::string message, const std::string& field, std::string label, std::string help) {
     Diagnostic d{.severity = severity, .code = code, .message = std::move(message), .at = Place(Path::parse(field).value_or(Path()))};
     d.label = std::move(label);
     d.help = std::move(help);
@@ -65,19 +67,21 @@ class Limits {
          "longer than that", "write at most " + most.str() + ", or another slurm.partition; a longer training goes on by `fabric resume`");
   }
 
-  void account() {
-    if (!slurm_.account) return;
-    const auto takes = [this](const SlurmPartition* p) {
-      const auto names = [this](const std::vector<std::string>& list) {
-        return std::find(list.begin(), list.end(), *slurm_.account) != list.end();
-      };
-      return (p->accounts.empty() || names(p->accounts)) && !names(p->accounts_shut_out);
-    };
+  // Where nobody keeps accounts, SLURM takes any name, and lets the job wait for ever.
+  void names() {
+    taken("account", slurm_.account, "FAB5214", &SlurmPartition::accounts, &SlurmPartition::accounts_shut_out);
+    taken("qos", slurm_.qos, "FAB5245", &SlurmPartition::qos, &SlurmPartition::qos_shut_out);
+  }
+
+  using Names = std::vector<std::string> SlurmPartition::*;
+  void taken(const std::string& what, const std::optional<std::string>& name, const char* code, Names allowed, Names shut_out) {
+    if (!name) return;
+    const auto has = [&](const std::vector<std::string>& list) { return std::find(list.begin(), list.end(), *name) != list.end(); };
+    const auto takes = [&](const SlurmPartition* p) { return ((p->*allowed).empty() || has(p->*allowed)) && !has(p->*shut_out); };
     if (partitions_.empty() || std::any_of(partitions_.begin(), partitions_.end(), takes)) return;
-    std::string allowed;
-    for (const std::string& name : partitions_.front()->accounts) allowed += (allowed.empty() ? "" : ", ") + name;
-    tell(Severity::error, "FAB5214", "partition " + partitions_.front()->name + " does not take the account `" + *slurm_.account + '`',
-         "slurm.account", "not taken", allowed.empty() ? "name another account or partition" : "it takes " + allowed);
+    const std::string others = joined(partitions_.front()->*allowed);
+    tell(Severity::error, code, "partition " + partitions_.front()->name + " does not take the " + what + " `" + *name + '`',
+         "slurm." + what, "not taken", others.empty() ? "name another " + what + " or partition" : "it takes " + others);
   }
 
   const JobSpec& job_;

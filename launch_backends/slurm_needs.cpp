@@ -1,5 +1,7 @@
 #include "launch_backends/slurm_needs.hpp"
 
+#include <sstream>
+
 namespace fabric {
 
 std::int64_t slurm_cpus_per_rank(const Plan& plan) {
@@ -9,9 +11,21 @@ std::int64_t slurm_cpus_per_rank(const Plan& plan) {
   return plan.job.threads + (prepares ? plan.job.train->data_workers : 0);
 }
 
-std::string slurm_gpus(const Plan& plan) {
-  const std::optional<std::string>& type = plan.job.slurm->gpu_type;
-  return "gpu:" + (type ? *type + ':' : "") + std::to_string(plan.job.devices.count);
+std::string slurm_gres(const Plan& plan) {
+  const Slurm& slurm = *plan.job.slurm;
+  std::string gres;
+  if (plan.groups.front().accelerator == Accelerator::cuda)
+    gres = "gpu:" + (slurm.gpu_type ? *slurm.gpu_type + ':' : "") + std::to_string(plan.job.devices.count);
+  if (const auto more = slurm.directives.find("gres"); more != slurm.directives.end() && more->second.is_string())
+    gres += (gres.empty() ? "" : ",") + more->second.as_string();
+  return gres;
+}
+
+bool asks_for_gpus(const std::string& gres) {
+  std::istringstream resources(gres);
+  for (std::string resource; std::getline(resources, resource, ',');)
+    if (const std::string name = resource.substr(0, resource.find(':')); name == "gpu" || name == "gres/gpu") return true;
+  return false;
 }
 
 std::string slurm_output(const Plan& plan) {

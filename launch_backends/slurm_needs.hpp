@@ -16,8 +16,10 @@ constexpr double slurm_margin = 30;  // seconds
 // CPUs of each rank.
 std::int64_t slurm_cpus_per_rank(const Plan& plan);
 
-// What the options of srun and sbatch that ask for GPUs say: gpu:h100:4.
-std::string slurm_gpus(const Plan& plan);
+// What --gres of srun and sbatch says: gpu:h100:4, and behind it what slurm.directives asks for beside. Empty: nothing.
+std::string slurm_gres(const Plan& plan);
+// Whether one of a list of resources, as in gpu:4,nvme:100, is of GPUs, for which a job has fields of its own.
+bool asks_for_gpus(const std::string& gres);
 
 // Where the batch script writes, as sbatch's pattern.
 std::string slurm_output(const Plan& plan);

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cmath>
 #include <string_view>
+#include <system_error>
 
+#include "launch_backends/process.hpp"
 #include "launch_backends/slurm_container.hpp"
 #include "launch_backends/slurm_needs.hpp"
 #include "launch_backends/slurm_options.hpp"
@@ -108,6 +111,9 @@ class Refusals {
              true);
       return;
     }
+    const bool resources = name == "gres" && value.is_string() && !value.as_string().empty();
+    if (resources && has_lines(value.as_string(), at)) return;
+    if (resources && !asks_for_gpus(value.as_string())) return;
     if (option->own) {
       const std::string field(option->field);
       refuse("FAB5205", field.empty() ? "the script could not do with `" + name + '`' : "`" + name + "` is written by fabric", at,
@@ -285,6 +291,22 @@ class Refusals {
       if (text.starts_with(mark))
         return refuse("FAB5230", "sbatch reads no option behind the first command", at, "is not read",
                       "write it under slurm.directives, or as the field that it is");
+    // The whole script would be none: bash reads a command to its end before it runs it.
+    ProcessStart bash;
+    bash.argv = {"bash", "-n"};
+    bash.env = own_environment();
+    std::string said;
+    try {
+      ProgramResult result = run_program(std::move(bash), text + '\n', std::size_t{1} << 16, std::chrono::seconds(10));
+      if (result.status.good() || result.timed_out) return;
+      said = std::move(result.errors);
+    } catch (const std::system_error&) {
+      return;  // there is no bash here
+    }
+    said = said.substr(0, said.find('\n'));
+    if (const std::string_view head = "bash: "; said.starts_with(head)) said.erase(0, head.size());
+    refuse("FAB5246", "bash cannot read `" + text.substr(0, text.find('\n')) + "`: " + said, at, "is no whole command",
+           "each item of the list is a command by itself; one of several lines is written as one item");
   }
 
   void container() {

@@ -91,7 +91,8 @@ class Script {
     directive("ntasks-per-node", std::to_string(agents_ ? 1 : group.ranks_per_node), agents_ ? "slurm.shape" : "devices");
     directive("cpus-per-task", std::to_string(agents_ ? cpus * group.ranks_per_node : cpus),
               slurm_.cpus_per_rank ? "slurm.cpus_per_rank" : "threads");
-    if (group.accelerator == Accelerator::cuda) directive("gres", slurm_gpus(plan_), "devices");
+    if (const std::string gres = slurm_gres(plan_); !gres.empty())
+      directive("gres", gres, group.accelerator == Accelerator::cuda ? "devices" : "slurm.directives.gres");
     if (slurm_.mem) directive("mem", slurm_memory(*slurm_.mem), "slurm.mem");
     if (slurm_.exclusive) directive("exclusive", std::nullopt, "slurm.exclusive");
   }
@@ -112,6 +113,7 @@ class Script {
     const std::optional<std::vector<std::string>> inherit = plan_.groups.front().rank.inherit;
     directive("export", inherit && inherit->empty() ? "NIL" : "ALL", job_.program ? "program.inherit" : "backend");
     for (const auto& [name, value] : slurm_.directives) {
+      if (name == "gres") continue;
       const std::string field = (Path("slurm") / "directives" / name).str();
       if (value == Value(true)) directive(name, std::nullopt, field);
       else if (value != Value(false)) directive(name, value.is_integer() ? std::to_string(value.as_integer()) : value.as_string(), field);

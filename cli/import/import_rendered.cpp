@@ -14,6 +14,7 @@
 #include "compiler/read_job.hpp"
 #include "launch_backends/slurm_needs.hpp"
 #include "launch_backends/slurm_options.hpp"
+#include "schema/joined.hpp"
 #include "schema/json.hpp"
 #include "schema/plan.hpp"
 
@@ -317,6 +318,8 @@ class RenderedReader {
     }
     for (const SbatchDirective& d : directives_.list) {
       const SlurmOption* option = find_slurm_option(d.name);
+      const std::string others = d.name == "gres" ? joined(resources_that_are_no_gpus(d.value.value_or("")), ",") : "";
+      if (!others.empty()) out_.set(slurm / "directives" / "gres", others);
       if (option && option->own) continue;
       out_.set(slurm / "directives" / d.name, d.value ? Value(*d.value) : Value(true));
     }

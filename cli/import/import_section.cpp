@@ -4,6 +4,7 @@
 
 #include "cli/import/script_import.hpp"
 #include "launch_backends/slurm_options.hpp"
+#include "schema/joined.hpp"
 
 namespace fabric {
 namespace {
@@ -30,7 +31,9 @@ void ScriptImport::slurm() {
     if (const SbatchDirective* d = directive(name)) out_.set(slurm_section / name, *d->value, line(d->at.begin));
   if (!needs_.gpu_type.empty() && needs_.gpus_per_node)
     out_.set(slurm_section / "gpu_type", needs_.gpu_type, line_of({"gres", "gpus-per-node", "gpus", "gpus-per-task"}));
-  if (const SbatchDirective* d = directive("gres")) resources_of_no_place(*d->value, d->at);
+  if (const SbatchDirective* d = directive("gres"))
+    if (const std::string others = joined(resources_that_are_no_gpus(*d->value), ","); !others.empty())
+      out_.set(slurm_section / "directives" / "gres", others, line(d->at.begin));
   if (const BashField* of_step = srun_option("gres"); of_step && of_step->known()) resources_of_no_place(of_step->text(), at_launch());
   cpus();
   if (needs_.memory) out_.set(slurm_section / "mem", memory_text(*needs_.memory), line_of({"mem", "mem-per-cpu", "mem-per-gpu"}));

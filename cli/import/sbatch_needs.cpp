@@ -4,6 +4,7 @@
 #include <charconv>
 #include <vector>
 
+#include "launch_backends/slurm_needs.hpp"
 #include "schema/slurm_time.hpp"
 
 namespace fabric {
@@ -26,12 +27,6 @@ std::vector<std::string> cut(const std::string& text, char at) {
     begin = end + 1;
   }
   return parts;
-}
-
-// NAME[:TYPE][:NUMBER]
-bool is_of_gpus(const std::string& resource) {
-  const std::string name = cut(resource, ':').front();
-  return name == "gpu" || name == "gres/gpu";
 }
 
 }  // namespace
@@ -75,7 +70,7 @@ SbatchNeeds sbatch_needs(const std::map<std::string, std::string>& options) {
     return count_in(parts.back());
   };
   for (const std::string& resource : cut(text("gres"), ',')) {
-    if (!is_of_gpus(resource)) continue;
+    if (!asks_for_gpus(resource)) continue;
     const std::vector<std::string> parts = cut(resource, ':');
     if (parts.size() == 1) needs.gpus_per_node = 1;
     else if (const auto number = count_in(parts.back())) needs.gpus_per_node = number;
@@ -100,7 +95,7 @@ SbatchNeeds sbatch_needs(const std::map<std::string, std::string>& options) {
 
 std::vector<std::string> resources_that_are_no_gpus(const std::string& gres) {
   std::vector<std::string> all = cut(gres, ',');
-  std::erase_if(all, [](const std::string& resource) { return resource.empty() || resource == "none" || is_of_gpus(resource); });
+  std::erase_if(all, [](const std::string& resource) { return resource.empty() || resource == "none" || asks_for_gpus(resource); });
   return all;
 }
 

@@ -10,6 +10,7 @@
 #include "launch_backends/probes/nvml.hpp"
 #include "launch_backends/probes/untrusted_text.hpp"
 #include "launch_backends/probes/visible_devices.hpp"
+#include "schema/joined.hpp"
 
 namespace fabric {
 namespace {
@@ -19,12 +20,6 @@ using Text = std::array<char, 96>;  // NVML's longest, a device's name in its se
 std::string text_of(Text& text) {
   text.back() = '\0';
   return valid_utf8(text.data());
-}
-
-std::string joined(const std::vector<std::string>& names, std::string_view between) {
-  std::string out;
-  for (const std::string& name : names) (out += out.empty() ? "" : between) += name;
-  return out;
 }
 
 // A GPU that the driver counts. handle is null where it cannot be asked, and it keeps its place so that the others keep their numbers.

@@ -232,6 +232,14 @@ BOOST_AUTO_TEST_CASE(a_cluster_is_compared_with_what_the_job_asks) {
   BOOST_TEST(codes() == "");
   cluster.partitions[0].accounts = {"physics"};
   BOOST_TEST(codes() == "FAB5214! ");
+  job.slurm->account = "physics";
+  job.slurm->qos = "long";
+  BOOST_TEST(codes() == "");
+  cluster.partitions[0].qos_shut_out = {"long"};
+  BOOST_TEST(codes() == "FAB5245! ");
+  cluster.partitions[0].qos_shut_out = {};
+  cluster.partitions[0].qos = {"normal", "high"};
+  BOOST_TEST(codes() == "FAB5245! ");
 }
 
 // A cluster of a thousand nodes that were bought over the years: 64 kinds, which differ in GPUs, memory and names.
