@@ -274,6 +274,13 @@ void warn_of_limits(Planning& planning, const std::string& runs) {
   }
 }
 
+bool inspect_machines(Planning& planning, const RunIntent& intent) {
+  // Of a job that is wrong in itself there is nothing to look for.
+  const bool sound = planning.good() || planning.failure() == ExitCode::unresolved;
+  if (planning.compilation.plan && sound) planning.backend->inspect(*planning.compilation.plan, intent, planning.compilation.diagnostics);
+  return planning.good() && !planning.compilation.diagnostics.has_errors();
+}
+
 int refuse_to_run(const Invocation& invocation, const Compilation& compilation) {
   if (wants_json(invocation)) {
     Value v = Value::object();
@@ -317,7 +324,11 @@ int start_run(const Invocation& invocation, Planning& planning, const std::strin
   if (const std::string folder = std::filesystem::weakly_canonical(runs).string(); !is_utf8(folder))
     throw UsageError("a run cannot be kept in `" + folder + "`: the name is not UTF-8", "give another folder, as in --runs ~/runs");
   RankFilter{invocation.arguments};  // what is wrong with it is said before there is a run
-  if (!planning.good()) return refuse_to_run(invocation, planning.compilation);
+  const RunIntent intent{std::filesystem::absolute(runs).lexically_normal().string(), detach};
+  if (!planning.good()) {
+    inspect_machines(planning, intent);
+    return refuse_to_run(invocation, planning.compilation);
+  }
   const Plan& plan = *planning.compilation.plan;
   if (plan.job.num_nodes == 1) start.node_rank.reset();  // it is no part of anything
   RankFilter(invocation.arguments, plan, start.node_rank);
@@ -334,8 +345,7 @@ int start_run(const Invocation& invocation, Planning& planning, const std::strin
   if (!here || plan.job.num_nodes == 1) find_copies(planning.compilation.diagnostics);
   if (planning.compilation.diagnostics.has_errors()) return refuse_to_run(invocation, planning.compilation);
   if (here) warn_of_limits(planning, runs);
-  planning.backend->inspect(plan, {std::filesystem::absolute(runs).lexically_normal().string(), detach}, planning.compilation.diagnostics);
-  if (planning.compilation.diagnostics.has_errors()) return refuse_to_run(invocation, planning.compilation);
+  if (!inspect_machines(planning, intent)) return refuse_to_run(invocation, planning.compilation);
   if (start.debug_rank) debug(plan, start);
   RunDirectory run = RunDirectory::create(runs, plan.name, plan);
   start.detach = detach;

@@ -50,6 +50,10 @@ std::vector<std::int64_t> take_gpus(Planning& planning);
 // Adds a warning for each limit of this machine that may end or hinder the run.
 void warn_of_limits(Planning& planning, const std::string& runs);
 
+// Looks at the machines once more. Where planning is not good for what some of them lack, all that can be known of them goes to its
+// diagnostics too. False: nothing is to be started.
+bool inspect_machines(Planning& planning, const RunIntent& intent);
+
 // Prints why nothing was started; returns ExitCode::refused.
 int refuse_to_run(const Invocation& invocation, const Compilation& compilation);
 

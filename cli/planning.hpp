@@ -28,7 +28,7 @@ inline constexpr Option format_option{"--format", "human|json", "Form of what is
 
 struct Planning {
   double asked = now_seconds();  // when it began, since the epoch
-  // Its diagnostics hold everything that was found; its plan is there only if there were no errors.
+  // Its diagnostics hold everything that was found.
   Compilation compilation;
   std::unique_ptr<LaunchBackend> backend;
   std::optional<Submission> submission;

@@ -136,6 +136,8 @@ Planning plan_saved(const std::string& name, const std::string& text, const std:
     return p;
   }
   // In the form that a file has: there 1800.0 and 1800 are the same.
+  // What would be planned is not known as long as not all machines answer.
+  if (p.compilation.provisional) return p;
   const std::optional<Value> now = read_json(canonical_json(to_value(*p.compilation.plan)));
   const std::vector<Difference> changed = differences(saved->value, *now);
   if (saved->edited)

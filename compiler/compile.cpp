@@ -137,13 +137,18 @@ Compilation compile(const Request& request, const Outside& outside, const std::f
 
   const BackendRules rules = rules_of(outside, c.checked->job);
   const Hardware machines = hardware(c.checked->job, c.diagnostics);
-  if (c.diagnostics.has_errors()) return c;
-  std::optional<Resolution> resolution = resolve_auto(c.checked->job, machines, c.diagnostics, rules);
+  c.provisional = machines.source == partly_seen_hardware;
+  if (c.diagnostics.has_errors() && !c.provisional) return c;
+  // What does not go with machines that nobody has seen may go with them all the same.
+  Diagnostics unsaid;
+  std::optional<Resolution> resolution = resolve_auto(c.checked->job, machines, c.provisional ? unsaid : c.diagnostics, rules);
   if (!resolution) return c;
   resolution->decisions.insert(resolution->decisions.end(), c.checked->decisions.begin(), c.checked->decisions.end());
+  Diagnostics of_code;
   resolve_code(c.checked->job, rules, std::filesystem::path(request.job).parent_path().string(), *resolution, c.questions, outside,
-               c.diagnostics);
-  if (c.diagnostics.has_errors()) return c;
+               of_code);
+  for (const Diagnostic& d : of_code.all()) c.diagnostics.add(d);
+  if (of_code.has_errors()) return c;
   c.plan = make_plan(std::move(*resolution), request, c.checked->inputs, c.checked->start, c.questions, outside);
   return c;
 }

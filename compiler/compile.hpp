@@ -37,13 +37,16 @@ struct Compilation {
   // For the place of the run to answer, errors or not: of all that could be read.
   std::vector<Question> questions;
   std::optional<BackendName> backend;  // which has to answer them, as far as it could be read
-  std::optional<Plan> plan;            // only if there were no errors
+  std::optional<Plan> plan;            // only if there were no errors, or only provisional
+  // Machines that could not be asked are taken to be like others in the plan: it is for looking at the rest of them, and not for a run. The
+  // diagnostics have an error then.
+  bool provisional = false;
 };
 
 // Reads and checks a job: text, layers, schema, and what must hold between fields whatever the machine. Leaves `plan` empty.
 Compilation check(const Request& request, const Outside& outside);
 
-// The whole way. hardware is asked for only if check found no errors.
+// The whole way. hardware is asked for only if check found no errors. It adds one itself where not all of it could be seen.
 Compilation compile(const Request& request, const Outside& outside, const std::function<Hardware(const JobSpec&, Diagnostics&)>& hardware);
 
 }  // namespace fabric

@@ -113,7 +113,7 @@ class SshBackend : public LaunchBackend {
     if (!is_auto(job.num_nodes)) hosts.resize(std::min(hosts.size(), static_cast<std::size_t>(std::get<std::int64_t>(job.num_nodes))));
     if (!options_are_good(*job.ssh, diagnostics)) return {};
     connect_to(std::move(hosts), *job.ssh);
-    return hardware_of(*fleet_, place_of_hosts(*job.ssh), diagnostics);
+    return hardware_of(*fleet_, place_of_hosts(*job.ssh), told_, diagnostics);
   }
 
   std::vector<std::string> answer(const std::vector<Question>& questions) override {
@@ -137,7 +137,7 @@ class SshBackend : public LaunchBackend {
   }
 
   void inspect(const Plan& plan, const RunIntent& intent, Diagnostics& diagnostics) override {
-    if (!reach(plan, diagnostics)) return;
+    reach(plan, diagnostics);
     moved_ = !on_first_host_ && is_conducted_on_first_host(plan, intent.detach);
     start_ = look_before_start(*fleet_, plan, intent.runs, place_of_hosts(*plan.job.ssh), moved_, diagnostics);
     if (moved_ && !diagnostics.has_errors()) ask_first_host(plan, intent.runs, diagnostics);
@@ -286,14 +286,14 @@ class SshBackend : public LaunchBackend {
     return std::nullopt;
   }
 
-  bool reach(const Plan& plan, Diagnostics& diagnostics) {
+  void reach(const Plan& plan, Diagnostics& diagnostics) {
     if (!fleet_) {
       std::vector<std::string> hosts;
       for (const NodeGroup& group : plan.groups) hosts.insert(hosts.end(), group.hosts.begin(), group.hosts.end());
       connect_to(std::move(hosts), *plan.job.ssh);
     }
     fleet_->connect();
-    return all_can_be_asked(*fleet_, place_of_hosts(*plan.job.ssh), diagnostics);
+    tell_who_cannot_be_asked(*fleet_, place_of_hosts(*plan.job.ssh), told_, diagnostics);
   }
 
   const std::string self_;
@@ -303,6 +303,7 @@ class SshBackend : public LaunchBackend {
   bool moved_ = false;  // to it; known once looked
   std::string machine_of_first_;
   std::optional<SshFleet> fleet_;
+  std::vector<bool> told_;  // of which of its hosts it was said that they cannot be asked
   SshStart start_;
 };
 

@@ -74,7 +74,7 @@ class Preflight {
     start_.nodes.resize(fleet_.size());
     for (std::size_t i = 0; i < fleet_.size(); ++i) start_.nodes[i].host = fleet_.host(i);
     look();
-    if (fleet_.size() > 1 && problems_.empty()) choose_address();
+    if (fleet_.size() > 1) choose_address();
     tell();
     return std::move(start_);
   }
@@ -89,18 +89,21 @@ class Preflight {
     std::error_code error;
     std::filesystem::create_directories(runs_, error);
     const FileDescriptor file(open(mark.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    std::vector<bool> asked;
+    for (std::size_t i = 0; i < fleet_.size(); ++i) asked.push_back(fleet_.problem(i).empty());
     answers_ = fleet_.ask_all(inquiry);
     std::filesystem::remove(mark, error);
     for (std::size_t i = 0; i < answers_.size(); ++i) {
       const auto& answer = answers_[i];
       const std::string& host = fleet_.host(i);
       if (!answer.report) {
-        problems_.add(host, fleet_.problem(i));
+        if (asked[i]) problems_.add(host, fleet_.problem(i));
         continue;
       }
       const messages::Report& report = *answer.report;
+      // Whether a folder would be shared that it cannot make is not known.
       if (!report.runs->problem.empty()) problems_.add(host, report.runs->problem);
-      start_.nodes[i].own_disk = !report.runs->shared;
+      else start_.nodes[i].own_disk = !report.runs->shared;
       for (const std::string& warning : report.warnings) warnings_.add(host, warning);
       look_at_clock(host, answer);
       if (plan_.job.accelerator == Accelerator::cuda) choose_gpus(i, report);
@@ -109,7 +112,7 @@ class Preflight {
     const bool apart = std::any_of(start_.nodes.begin(), seen_from_here, [](const NodeOptions& n) { return n.own_disk; });
     const bool copied = plan_.job.code.take == CodeTake::snapshot;
     if (plan_.job.code.take == CodeTake::sync && apart) look_for_rsync();
-    if (((plan_.job.train && !moved_) || copied) && apart && problems_.empty()) {
+    if (((plan_.job.train && !moved_) || copied) && apart) {
       HostTable table;
       for (const NodeOptions& node : start_.nodes)
         if (node.own_disk) table.add(node.host, "does not see what was just written into " + runs_);
@@ -190,14 +193,25 @@ class Preflight {
 
   const std::vector<NetworkInterface>& interfaces_of(std::size_t i) const { return answers_[i].report->interfaces; }
 
+  // Of the hosts that have answered, those that have the interface.
+  std::vector<bool> with_interface() {
+    const std::string& wanted = plan_.job.ssh->interface;
+    std::vector<bool> have(fleet_.size(), false);
+    for (std::size_t i = 0; i < fleet_.size(); ++i) {
+      if (!answers_[i].report) continue;
+      const auto& all = interfaces_of(i);
+      have[i] = wanted == "auto" || std::any_of(all.begin(), all.end(), [&](const auto& n) { return n.name == wanted; });
+      if (!have[i])
+        problems_.add(fleet_.host(i), "it has no interface " + wanted + " that is up and has an address; it has " + names_of(all));
+    }
+    return have;
+  }
+
   // The first address of node 0 that all others have reached, and by which interface each did.
   void choose_address() {
     const std::string& wanted = plan_.job.ssh->interface;
-    if (wanted != "auto")
-      for (std::size_t i = 0; i < fleet_.size(); ++i)
-        if (const auto& all = interfaces_of(i); std::none_of(all.begin(), all.end(), [&](const auto& n) { return n.name == wanted; }))
-          problems_.add(fleet_.host(i), "it has no interface " + wanted + " that is up and has an address; it has " + names_of(all));
-    if (!problems_.empty()) return;
+    const std::vector<bool> takes_part = with_interface();
+    if (!takes_part.front()) return;  // nobody could reach it, and why was said
 
     std::vector<std::string> addresses = addresses_to_try(plan_, interfaces_of(0));
     messages::Inquiry listen;
@@ -217,20 +231,23 @@ class Preflight {
 
     messages::Inquiry connect;
     connect.connect = endpoints;
-    std::vector<std::optional<messages::Inquiry>> inquiries(fleet_.size(), connect);
-    inquiries.front().reset();
+    std::vector<std::optional<messages::Inquiry>> inquiries(fleet_.size());
+    for (std::size_t i = 1; i < fleet_.size(); ++i)
+      if (takes_part[i]) inquiries[i] = connect;
     const std::vector<SshFleet::Answer> tried = fleet_.ask(std::move(inquiries));
     fleet_.ask_first({});  // no longer listens
 
     std::size_t best = 0, fewest = fleet_.size() + 1;
     for (std::size_t k = 0; k < endpoints.size(); ++k) {
       std::size_t failed = 0;
-      for (std::size_t i = 1; i < fleet_.size(); ++i) failed += !tried[i].report || !tried[i].report->connected[k].problem.empty();
+      for (std::size_t i = 1; i < fleet_.size(); ++i)
+        failed += takes_part[i] && (!tried[i].report || !tried[i].report->connected[k].problem.empty());
       if (failed < fewest) best = k, fewest = failed;
     }
     if (fewest > 0) {
       HostTable table;
       for (std::size_t i = 1; i < fleet_.size(); ++i) {
+        if (!takes_part[i]) continue;
         if (!tried[i].report) table.add(fleet_.host(i), fleet_.problem(i));
         else if (const std::string& why = tried[i].report->connected[best].problem; !why.empty())
           table.add(fleet_.host(i), "cannot reach " + fleet_.host(0) + " at " + endpoints[best].address + ':' +
@@ -240,6 +257,7 @@ class Preflight {
     }
     start_.main_address = endpoints[best].address;
     for (std::size_t i = 0; i < fleet_.size(); ++i) {
+      if (!takes_part[i]) continue;
       const std::string found = i == 0 ? interface_with(start_.main_address, interfaces_of(0)) : tried[i].report->connected[best].interface;
       const std::string name = wanted == "auto" ? found : wanted;
       if (!name.empty()) start_.nodes[i].network_interface = name;
@@ -318,38 +336,46 @@ std::vector<Note> HostTable::notes() const {
   return notes;
 }
 
-bool all_can_be_asked(const SshFleet& fleet, const std::string& place, Diagnostics& diagnostics) {
+void tell_who_cannot_be_asked(const SshFleet& fleet, const std::string& place, std::vector<bool>& told, Diagnostics& diagnostics) {
   HostTable table;
-  for (std::size_t i = 0; i < fleet.size(); ++i)
-    if (!fleet.problem(i).empty()) table.add(fleet.host(i), fleet.problem(i));
-  if (table.empty()) return true;
+  bool lacking = false;
+  told.resize(fleet.size());
+  for (std::size_t i = 0; i < fleet.size(); ++i) {
+    if (fleet.problem(i).empty() || told[i]) continue;
+    table.add(fleet.host(i), fleet.problem(i));
+    lacking |= fleet.lacks_fabric(i);
+    told[i] = true;
+  }
+  if (table.empty()) return;
   Diagnostic d{.code = "FAB5301"};
   d.message =
       std::to_string(table.hosts()) + " of " + std::to_string(fleet.size()) + (fleet.size() == 1 ? " host" : " hosts") + " cannot be used";
   d.at = Path::parse(place).value_or(Path());
   d.label = "asked over ssh";
-  bool lacking = false;
-  for (std::size_t i = 0; i < fleet.size(); ++i) lacking |= fleet.lacks_fabric(i);
   d.help = "`ssh HOST " + fleet.fabric() + " version` must work for each, without a question, and be the fabric that runs here; " +
            (lacking ? std::string("`--stage` copies it into ") + folder_of_copies + " of those that lack it, and " : "") +
            "`ssh: {fabric: PATH}` says where else it is";
   d.notes = table.notes();
   diagnostics.add(std::move(d));
-  return false;
 }
 
-Hardware hardware_of(SshFleet& fleet, const std::string& place, Diagnostics& diagnostics) {
+Hardware hardware_of(SshFleet& fleet, const std::string& place, std::vector<bool>& told, Diagnostics& diagnostics) {
   Hardware hardware{.version = 1, .source = "hosts over ssh", .groups = {}};
   messages::Inquiry inquiry;
   inquiry.hardware = true;
   HostTable warnings;
   const std::vector<SshFleet::Answer> answers = fleet.ask_all(inquiry);
-  if (!all_can_be_asked(fleet, place, diagnostics)) return hardware;
+  tell_who_cannot_be_asked(fleet, place, told, diagnostics);
+  const auto first = std::find_if(answers.begin(), answers.end(), [](const auto& answer) { return answer.report.has_value(); });
+  if (first == answers.end()) return hardware;
   for (std::size_t i = 0; i < answers.size(); ++i) {
-    const messages::Report& report = *answers[i].report;
-    for (const std::string& warning : report.warnings) warnings.add(fleet.host(i), warning);
-    if (!hardware.groups.empty() && are_alike(hardware.groups.back().host, *report.host)) ++hardware.groups.back().count;
-    else hardware.groups.push_back({1, *report.host});
+    const std::optional<messages::Report>& report = answers[i].report;
+    if (!report) hardware.source = partly_seen_hardware;
+    else
+      for (const std::string& warning : report->warnings) warnings.add(fleet.host(i), warning);
+    const Host& host = report ? *report->host : hardware.groups.empty() ? *first->report->host : hardware.groups.back().host;
+    if (!hardware.groups.empty() && are_alike(hardware.groups.back().host, host)) ++hardware.groups.back().count;
+    else hardware.groups.push_back({1, Host(host)});
   }
   if (!warnings.empty()) {
     Diagnostic d{.severity = Severity::warning, .code = "FAB5304", .message = "not all is well on some hosts"};

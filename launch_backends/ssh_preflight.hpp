@@ -24,11 +24,13 @@ class HostTable {
   std::vector<std::pair<std::string, std::vector<std::string>>> lines_;  // what -> of whom
 };
 
-// Whether all hosts can be asked (else FAB5301 names the others), at the place of the job that names the hosts.
-bool all_can_be_asked(const SshFleet& fleet, const std::string& place, Diagnostics& diagnostics);
+// FAB5301 with those hosts that cannot be asked, at the place of the job that names the hosts. told: of whom that was said before, one a
+// host.
+void tell_who_cannot_be_asked(const SshFleet& fleet, const std::string& place, std::vector<bool>& told, Diagnostics& diagnostics);
 
-// The facts of the hosts in their order, those that follow each other and are alike together.
-Hardware hardware_of(SshFleet& fleet, const std::string& place, Diagnostics& diagnostics);
+// The facts of the hosts in their order, those that follow each other and are alike together. Where not all answer the rest is
+// partly_seen_hardware.
+Hardware hardware_of(SshFleet& fleet, const std::string& place, std::vector<bool>& told, Diagnostics& diagnostics);
 
 // Why each question's answer is no, with the hosts that say so; empty where all say yes, or cannot be asked.
 std::vector<std::string> answers_of(SshFleet& fleet, const std::vector<Question>& questions);
@@ -39,7 +41,8 @@ struct SshStart {
 };
 
 // Errors FAB5303, FAB5305, FAB5307 and FAB5308, a warning FAB5304. runs: the folder that is to hold the run, which is made where it is
-// missing. moved: the first host conducts the run, and looks itself at what the others share with it.
+// missing. moved: the first host conducts the run, and looks itself at what the others share with it. Hosts that cannot be asked are passed
+// over: that was told before.
 SshStart look_before_start(SshFleet& fleet, const Plan& plan, const std::string& runs, const std::string& place, bool moved,
                            Diagnostics& diagnostics);
 

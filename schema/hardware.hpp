@@ -86,6 +86,8 @@ struct HostGroup {
 
 // The source of hardware that nobody has looked at.
 inline constexpr const char* assumed_hardware = "what the job asks for";
+// That of hardware of which not all could be asked; those are taken to be like the others.
+inline constexpr const char* partly_seen_hardware = "those hosts over ssh that answer";
 
 struct Hardware {
   std::int64_t version = 1;

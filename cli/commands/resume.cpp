@@ -73,7 +73,12 @@ int run_resume(const Invocation& invocation) {
   Planning planning = plan_saved(shown_path(run->path() + "/plan.json"), text, invocation.self,
                                  "put what has changed back as it was, or start a new run with `fabric apply`", start.node_rank,
                                  invocation.arguments.has("stage"));
-  if (!planning.good()) return refuse_to_run(invocation, planning.compilation);
+  start.detach = invocation.arguments.has("detach");
+  const RunIntent intent{std::filesystem::path(run->path()).parent_path().string(), start.detach};
+  if (!planning.good()) {
+    inspect_machines(planning, intent);
+    return refuse_to_run(invocation, planning.compilation);
+  }
 
   RankFilter(invocation.arguments, *planning.compilation.plan, start.node_rank);
   if (planning.compilation.plan->job.backend == BackendName::local) {
@@ -81,10 +86,7 @@ int run_resume(const Invocation& invocation) {
     if (planning.compilation.diagnostics.has_errors()) return refuse_to_run(invocation, planning.compilation);
     warn_of_limits(planning, run->path());
   }
-  start.detach = invocation.arguments.has("detach");
-  planning.backend->inspect(*planning.compilation.plan, {std::filesystem::path(run->path()).parent_path().string(), start.detach},
-                            planning.compilation.diagnostics);
-  if (planning.compilation.diagnostics.has_errors()) return refuse_to_run(invocation, planning.compilation);
+  if (!inspect_machines(planning, intent)) return refuse_to_run(invocation, planning.compilation);
   planning.submission->hands_over |= is_conducted_on_first_host(*planning.compilation.plan, start.detach);
   start.attempt = status.attempt + 1;
   std::vector<SkippedCheckpoint> skipped;

@@ -167,4 +167,28 @@ BOOST_AUTO_TEST_CASE(hosts_of_another_backend_are_not_looked_at) {
   BOOST_TEST(c.plan->groups[0].hosts.empty());
 }
 
+// Hosts that were not seen are taken to be like others: there is a plan to look at the rest with, and nothing is said of what they might
+// lack.
+BOOST_AUTO_TEST_CASE(a_plan_over_hosts_that_are_partly_seen_is_provisional) {
+  const auto planned = [](const std::string& devices, const std::string& source) {
+    const std::string text =
+        "fabric: 1\naccelerator: cuda\nbackend: ssh\nprogram: {command: [hostname]}\nssh: {hosts: [a, b]}\ndevices: " + devices;
+    const Files files{{{"/jobs/job.yaml", text}}};
+    return compile({.job = "/jobs/job.yaml"}, files.outside(), [&](const JobSpec&, Diagnostics& diagnostics) {
+      diagnostics.add({.code = "FAB5301", .message = "1 of 2 hosts cannot be used"});
+      Hardware hardware = machine(8, 2);
+      hardware.source = source;
+      return hardware;
+    });
+  };
+  const Compilation some = planned("2", partly_seen_hardware);
+  BOOST_TEST(some.provisional);
+  BOOST_TEST(some.plan.has_value(), codes(some));
+  BOOST_TEST(codes(some) == "FAB5301");
+  const Compilation too_many = planned("4", partly_seen_hardware);
+  BOOST_TEST(!too_many.plan.has_value());
+  BOOST_TEST(codes(too_many) == "FAB5301");
+  BOOST_TEST(!planned("2", "this host").plan.has_value());
+}
+
 BOOST_AUTO_TEST_SUITE_END()

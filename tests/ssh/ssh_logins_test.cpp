@@ -73,6 +73,52 @@ BOOST_AUTO_TEST_CASE(what_may_hinder_a_run_is_told_with_its_host) {
   BOOST_TEST(has(result.errors, "h2: disk: "), said(result));
 }
 
+// Each host has a problem of its own, and one of them two.
+BOOST_AUTO_TEST_CASE(a_host_that_is_silent_hides_no_problem_of_others) {
+  if (Hosts::left_out()) return;
+  const auto& hosts = Hosts::cluster();
+  const Login login(
+      driver("stand_in_nvml", "h4) export FABRIC_STAND_IN_NVML='gpus=2 holder=1:1:1000000';; *) export FABRIC_STAND_IN_NVML=gpus=2;;"));
+  const Job job(
+      "ssh: {hosts: [h1, h2, h3, h4], options: [-o, ConnectTimeout=2]}\ndevices: 2\nprogram: {command: [hostname], cwd: /var/tmp/data}\n");
+  const std::vector<std::string> apply = {"apply", "job.yaml", "--set", "accelerator=cuda", "--runs", "/var/tmp/runs"};
+  for (const std::string host : {"h1", "h2", "h3", "h4"}) hosts.output("mkdir -p /var/tmp/runs /var/tmp/data", {.node = host});
+  const ProgramResult saved = job.fabric({"plan", "job.yaml", "--set", "accelerator=cuda", "-o", "plan.json"});
+  BOOST_TEST(saved.status.shell_code() == 0, said(saved));
+  hosts.output("rmdir /var/tmp/data; fallocate -l $(($(stat -f -c '%f * %S' /var/tmp) - 50000000)) /var/tmp/full", {.node = "h3"});
+  hosts.cut("h1", "h4");
+  hosts.crash("h2");
+  const ProgramResult all = job.fabric(apply);
+  const ProgramResult of_saved = job.fabric({"apply", "plan.json", "--runs", "/var/tmp/runs"});
+  hosts.mend();
+  hosts.boot("h2");
+  for (const ProgramResult& result : {all, of_saved}) {
+    BOOST_TEST(result.status.shell_code() == 125, said(result));
+    BOOST_TEST(has(result.errors, "FAB5301]: 1 of 4 hosts cannot be used"), said(result));
+    BOOST_TEST(has(result.errors, "note: h2: ssh: connect to host h2 port 22:"), said(result));
+    BOOST_TEST(has(result.errors, "FAB5001]: h3: /var/tmp/data: No such file or directory"), said(result));
+    BOOST_TEST(has(result.errors, "FAB5303]: 1 of 4 hosts cannot start their part"), said(result));
+    BOOST_TEST(has(result.errors, "h4: the job takes 2 of its GPUs, and 1 of 2 is idle: GPU 1: "), said(result));
+    BOOST_TEST(has(result.errors, "FAB5304]: something may hinder the run on 1 of 4 hosts"), said(result));
+    BOOST_TEST(has(result.errors, "h3: disk: "), said(result));
+    BOOST_TEST(has(result.errors, "note: h4: cannot reach h1 at 10.77.0.1:"), said(result));
+    BOOST_TEST(has(result.errors, "4 errors, 1 warning"), said(result));
+    BOOST_TEST(!has(result.errors, "stale"), said(result));
+  }
+
+  // Where it is the first host itself, nobody is said not to reach it.
+  hosts.crash("h1");
+  const ProgramResult first = job.fabric(apply);
+  hosts.output("rm /var/tmp/full", {.node = "h3"});
+  hosts.boot("h1");
+  BOOST_TEST(has(first.errors, "note: h1: ssh: connect to host h1 port 22:"), said(first));
+  BOOST_TEST(has(first.errors, "FAB5001]: "), said(first));
+  BOOST_TEST(has(first.errors, "h4: the job takes 2 of its GPUs, and 1 of 2 is idle: GPU 1: "), said(first));
+  BOOST_TEST(has(first.errors, "h3: disk: "), said(first));
+  BOOST_TEST(!has(first.errors, "cannot reach"), said(first));
+  BOOST_TEST(!has(first.errors, "FAB5305"), said(first));
+}
+
 BOOST_AUTO_TEST_CASE(variables_that_are_named_are_sent_along) {
   if (Hosts::left_out()) return;
   const Login login("export OF_THE_LOGIN=here SENT_TWO=theirs\n");
