@@ -415,28 +415,59 @@ void SshFleet::drop_silent(std::chrono::milliseconds patience) {
 struct SshFleet::Call {
   pid_t pid = 0;
   FileDescriptor process;
+  FileDescriptor output;  // what it prints, if somebody hears that
+  bool has_ended = false;
   Clock::time_point give_up{};
+
+  bool goes_on() const { return pid > 0; }
+  // What is there of its output, but not so much that others wait for long.
+  void hear(std::size_t i, std::chrono::seconds patience, const Heard& heard) {
+    std::array<char, std::size_t{64} << 10> buffer;
+    for (int reads = 0; reads < 16; ++reads) {
+      const ssize_t n = read(output.get(), buffer.data(), buffer.size());
+      if (n < 0 && errno == EINTR) continue;
+      if (n == 0 || (n < 0 && errno != EAGAIN)) output.reset();
+      if (n <= 0) return;
+      heard(i, {buffer.data(), static_cast<std::size_t>(n)});
+      if (!has_ended) give_up = Clock::now() + patience;
+    }
+  }
 };
 
-SshFleet::Calls SshFleet::run_for_each(const std::vector<std::vector<std::string>>& calls, std::chrono::seconds patience) {
+// Throws std::system_error.
+void SshFleet::begin_call(Call& call, const Link& link, const std::vector<std::string>& words, bool hears) const {
+  const FileDescriptor said(open(file_of(link, ".call").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600));
+  ProcessStart start;
+  start.argv = words;
+  start.env = own_environment();
+  start.descriptors = {{said.get(), STDERR_FILENO}};
+  DescriptorPair printed;
+  if (hears) {
+    printed = make_pipe();
+    fcntl(printed.first.get(), F_SETFL, O_NONBLOCK);
+    start.descriptors.emplace_back(printed.second.get(), STDOUT_FILENO);
+  }
+  start.new_session = true;
+  call.pid = start_process(start);
+  call.output = std::move(printed.first);
+  call.process = open_process(call.pid);
+}
+
+SshFleet::Calls SshFleet::run_for_each(const std::vector<std::vector<std::string>>& calls, std::chrono::seconds patience,
+                                       const Heard& heard) {
   const SigpipeIgnored ignored;
   const EndHeldUp held_up;
   const SignalsLetIn let_in;
   std::vector<std::string> problems(links_.size());
   std::vector<Call> running(links_.size());
   std::size_t next = 0, begun = 0;
+  Clock::time_point next_word{};
   while (next < links_.size() || begun > 0) {
     for (; next < links_.size() && begun < called_at_once && signal_to_end() == 0; ++next) {
       if (calls[next].empty()) continue;
-      const FileDescriptor said(open(file_of(*links_[next], ".call").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600));
-      ProcessStart start;
-      start.argv = calls[next];
-      start.env = own_environment();
-      start.descriptors = {{said.get(), STDERR_FILENO}};
-      start.new_session = true;
       try {
-        running[next] = {start_process(start), {}, Clock::now() + patience};
-        running[next].process = open_process(running[next].pid);
+        begin_call(running[next], *links_[next], calls[next], static_cast<bool>(heard));
+        running[next].give_up = Clock::now() + patience;
         ++begun;
       } catch (const std::system_error& error) {
         // Nobody would see it end.
@@ -448,14 +479,24 @@ SshFleet::Calls SshFleet::run_for_each(const std::vector<std::vector<std::string
       }
     }
     std::vector<pollfd> watched;
-    for (const Call& call : running) watched.push_back({call.pid > 0 ? call.process.get() : -1, POLLIN, 0});
+    for (const Call& call : running) {
+      watched.push_back({call.goes_on() && !call.has_ended ? call.process.get() : -1, POLLIN, 0});
+      watched.push_back({call.goes_on() && call.output ? call.output.get() : -1, POLLIN, 0});
+    }
     poll(watched.data(), watched.size(), 250);
-    keep_alive();
+    if (Clock::now() >= next_word) {
+      keep_alive();
+      next_word = Clock::now() + 200ms;
+    }
     for (std::size_t i = 0; i < running.size(); ++i) {
       Call& call = running[i];
+      if (!call.goes_on()) continue;
+      if (watched[2 * i + 1].revents != 0) call.hear(i, patience, heard);
+      // Its last words may be on their way in the process that has the connection.
+      if (watched[2 * i].revents != 0) call.has_ended = true, call.give_up = Clock::now() + closing_patience;
       const bool in_time = Clock::now() < call.give_up && signal_to_end() == 0;
-      if (call.pid == 0 || (watched[i].revents == 0 && in_time)) continue;
-      problems[i] = end_of(call, *links_[i], in_time);
+      if (in_time && (!call.has_ended || call.output)) continue;
+      problems[i] = end_of(call, *links_[i], in_time || call.has_ended);
       --begun;
     }
     if (signal_to_end() != 0) {
@@ -470,6 +511,7 @@ std::string SshFleet::end_of(Call& call, const Link& link, bool in_time) const {
   if (!in_time) kill(-call.pid, SIGKILL);
   const ExitStatus exit = wait_for(std::exchange(call.pid, 0));
   call.process.reset();
+  call.output.reset();
   if (signal_to_end() != 0) return "stopped by SIG" + signal_name(signal_to_end());
   if (!in_time) return "it took too long";
   if (exit.good()) return "";

@@ -5,9 +5,11 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "launch_backends/attempt.hpp"
@@ -64,9 +66,11 @@ class SshFleet {
     std::vector<std::string> problems;  // a host each; empty: it succeeded, or there was none
     int signal = 0;                     // which ended them
   };
+  // Told what a call for a host prints, as it comes.
+  using Heard = std::function<void(std::size_t i, std::string_view bytes)>;
   // Runs a program for each host that has one, several at once, with the connections alive. A signal that would end this process ends them
-  // instead.
-  Calls run_for_each(const std::vector<std::vector<std::string>>& calls, std::chrono::seconds patience);
+  // instead. patience: with one, or with its silence where somebody hears what it prints.
+  Calls run_for_each(const std::vector<std::vector<std::string>>& calls, std::chrono::seconds patience, const Heard& heard = {});
 
   // What answers on each host becomes the agent of its node, for one attempt: nothing more can be asked. Without it agents have sessions of
   // their own, and the hosts can be asked as long as the fleet lives.
@@ -116,6 +120,7 @@ class SshFleet {
   std::string file_of(const Link& link, const char* tail) const;
   std::string said_by(const std::string& file) const;
   struct Call;
+  void begin_call(Call& call, const Link& link, const std::vector<std::string>& words, bool hears) const;
   std::string end_of(Call& call, const Link& link, bool in_time) const;
   bool is_here(const Link& link) const { return first_is_here_ && &link == links_.front().get(); }
   static std::string noise_of(const Link& link);

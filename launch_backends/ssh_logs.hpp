@@ -11,7 +11,7 @@ namespace fabric {
 
 // Puts nodes/K of each such node in the place of the copy that was kept while the run went on; where that does not succeed the copy stays.
 // Returns the hosts of which that is so, and why.
-std::vector<std::string> fetch_logs(const SshFleet& fleet, const Plan& plan, const std::string& run_directory,
+std::vector<std::string> fetch_logs(SshFleet& fleet, const Plan& plan, const std::string& run_directory,
                                     const std::vector<NodeOptions>& nodes);
 
 }  // namespace fabric

@@ -157,6 +157,89 @@ BOOST_AUTO_TEST_CASE(logs_come_home_though_the_connection_for_questions_has_ende
   BOOST_TEST(run.leaves_nothing(seconds(15)));
 }
 
+// What happens in a shell of h2 that is asked for logs; the command has a word that nobody else knows.
+class AskedForLogs {
+ public:
+  explicit AskedForLogs(const std::string& lines) : file_(Hosts::cluster().home() / ".bashrc") {
+    std::ofstream(file_) << "echo $(hostname) >>~/calls\necho Welcome\nprintf 'half a line'\n"
+                         << "case $(hostname)$BASH_EXECUTION_STRING in h2*fabric-files-*)\n"
+                         << lines << ";; esac\n";
+    Hosts::cluster().output("rm -rf /var/tmp/runs", {.node = "head"});
+  }
+  ~AskedForLogs() {
+    fs::remove(file_);
+    fs::remove(Hosts::cluster().home() / "calls");
+  }
+  AskedForLogs(const AskedForLogs&) = delete;
+  AskedForLogs& operator=(const AskedForLogs&) = delete;
+
+  static int calls_of(const std::string& host) {
+    int calls = 0;
+    std::ifstream in(Hosts::cluster().home() / "calls");
+    for (std::string line; std::getline(in, line);) calls += line == host;
+    return calls;
+  }
+  static std::string log(int node, int rank) {
+    return Hosts::cluster().output("cat $(readlink -f /var/tmp/runs/job/latest)/nodes/" + std::to_string(node) + "/rank-" +
+                                   std::to_string(rank) + ".log");
+  }
+
+ private:
+  fs::path file_;
+};
+
+BOOST_AUTO_TEST_CASE(all_files_of_a_host_come_in_one_call_and_without_its_greeting) {
+  if (Hosts::left_out()) return;
+  const AskedForLogs asked("true");
+  const Job job("devices: 8\n" + two_hosts + "program: [bash, -c, 'echo from $RANK; seq 1000']\n");
+  const ProgramResult result = job.fabric({"apply", "job.yaml", "--runs", "/var/tmp/runs"});
+  BOOST_TEST(result.status.shell_code() == 0, said(result));
+  std::string numbers;
+  for (int i = 1; i <= 1000; ++i) numbers += '\n' + std::to_string(i);
+  for (int rank = 0; rank < 16; ++rank)
+    BOOST_TEST(AskedForLogs::log(rank / 8, rank) == "from " + std::to_string(rank) + numbers,
+               AskedForLogs::log(rank / 8, rank).substr(0, 200));
+  BOOST_TEST(Hosts::cluster().output("cat $(readlink -f /var/tmp/runs/job/latest)/nodes/1/rank-15.times") != "");
+  BOOST_TEST(Hosts::cluster().output("cd $(readlink -f /var/tmp/runs/job/latest)/nodes; ls */*.part 2>/dev/null || true") == "");
+  // One asks it, one is its agent, one brings the files.
+  BOOST_TEST(AskedForLogs::calls_of("h1") == 3);
+  BOOST_TEST(AskedForLogs::calls_of("h2") == 3);
+}
+
+BOOST_AUTO_TEST_CASE(a_host_that_answers_with_other_files_writes_none) {
+  if (Hosts::left_out()) return;
+  const std::string mark = "m=${BASH_EXECUTION_STRING#*fabric-files-}; m=${m%%;*}; printf '\\nfabric-files-%s\\n' \"$m\"; ";
+  for (const char* words : {"../../../escaped 4\\nevil", "7 4\\nevil", "0 4\\nevil0 4\\nevilend\\n", "0 9\\nevilend\\n"}) {
+    const AskedForLogs asked(mark + "printf '" + words + "'; exit 0");
+    const Job job(two_hosts + "program: [bash, -c, 'echo from $RANK']\n");
+    const ProgramResult result = job.fabric({"apply", "job.yaml", "--runs", "/var/tmp/runs"});
+    BOOST_TEST(result.status.shell_code() == 0, said(result));
+    BOOST_TEST(has(result.errors + result.output, "the logs are those that were heard while the run went on: h2: "), said(result));
+    BOOST_TEST(AskedForLogs::log(0, 0) == "from 0");
+    BOOST_TEST(AskedForLogs::log(1, 1) == "from 1", words);
+    BOOST_TEST(Hosts::cluster().output("grep -rl evil /var/tmp/runs || true") == "", words);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(ctrl_c_ends_the_wait_for_logs_of_one_host_and_keeps_those_of_others) {
+  if (Hosts::left_out()) return;
+  const AskedForLogs asked("exec sleep 61.5");
+  const Job job(two_hosts + "program: [bash, -c, 'echo from $RANK; seq 100000; exit 3']\n");
+  RunningCommand apply(Hosts::cluster(), Job::line({"apply", "job.yaml", "--runs", "/var/tmp/runs"}), job.inside());
+  BOOST_REQUIRE(eventually([&] { return process_with("sleep 61.5") != 0; }, seconds(30)));
+  sleep(1);
+  const auto start = std::chrono::steady_clock::now();
+  apply.signal(SIGINT);
+  const ProgramResult result = apply.wait(seconds(30));
+  BOOST_TEST(seconds_since(start) < 8);
+  BOOST_TEST(result.status.shell_code() == 3, said(result));
+  BOOST_TEST(has(result.errors + result.output, "the logs are those that were heard while the run went on: h2: stopped by SIGINT"),
+             said(result));
+  BOOST_TEST(AskedForLogs::log(0, 0).ends_with("\n100000"));
+  // It hears of nobody's end.
+  if (const pid_t left = process_with("sleep 61.5"); left != 0) kill(left, SIGKILL);
+}
+
 // 255 is what ssh itself ends with where it has failed.
 BOOST_AUTO_TEST_CASE(a_code_of_255_is_told_apart_from_that_of_ssh) {
   if (Hosts::left_out()) return;
