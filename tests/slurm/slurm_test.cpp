@@ -3,9 +3,8 @@
 
 #include <boost/test/unit_test.hpp>
 #include <cstdlib>
-#include <sstream>
 
-#include "schema/json.hpp"
+#include "tests/clusters/trains_the_same.hpp"
 #include "tests/slurm/slurm_job.hpp"
 
 using namespace fabric;
@@ -25,15 +24,6 @@ SlurmCluster::Options of_a_few() {
 using Slurm = ForSuite<SlurmCluster, of_a_few>;
 
 using Job = SlurmTestJob<Slurm>;
-
-std::vector<double> losses(const std::string& metrics) {
-  std::vector<double> all;
-  std::istringstream lines(metrics);
-  for (std::string line; std::getline(lines, line);)
-    if (const std::optional<Value> row = read_json(line))
-      if (const Value* loss = row->find("loss"); loss && loss->is_number()) all.push_back(loss->as_real());
-  return all;
-}
 
 }  // namespace
 
@@ -286,24 +276,7 @@ BOOST_AUTO_TEST_CASE(a_node_that_crashes_ends_the_ranks_and_the_requeued_job_goe
 
 BOOST_AUTO_TEST_CASE(our_own_runtime_trains_on_four_nodes_as_on_one_machine) {
   if (Slurm::left_out()) return;
-  const Job job("num_nodes: 4\n");
-  const std::vector<std::string> common = {"--set", "devices=1",           "--set", "threads=1",      "--set", "accelerator=cpu",
-                                           "--set", "train.epochs=null",   "--set", "train.steps=20", "--set", "train.log_every=1",
-                                           "--set", "train.data_workers=1"};
-  const std::string text = read_text(std::string(FABRIC_SOURCE_DIR) + "/configs/fashion_mnist.yaml");
-  job.write("train.yaml", text);
-  std::vector<std::string> on_nodes = {"apply", "train.yaml", "--set", "backend=slurm", "--set", "num_nodes=4", "--runs", "nodes"};
-  on_nodes.insert(on_nodes.end(), common.begin(), common.end());
-  const ProgramResult spread = job.fabric(on_nodes);
-  BOOST_REQUIRE_MESSAGE(spread.status.shell_code() == 0, said(spread));
-  std::vector<std::string> here = {"apply", "train.yaml", "--runs", "here"};
-  here.insert(here.end(), common.begin(), common.end());
-  here[5] = "devices=4";
-  const ProgramResult local = job.fabric(here);
-  BOOST_REQUIRE_MESSAGE(local.status.shell_code() == 0, said(local));
-  const auto metrics = [&](const std::string& runs) { return read_text(job.folder() / runs / "fashion-mnist/latest/metrics.jsonl"); };
-  BOOST_TEST(losses(metrics("nodes")) == losses(metrics("here")), boost::test_tools::per_element());
-  BOOST_TEST(losses(metrics("nodes")).size() >= 20);
+  trains_on_four_nodes_as_on_one_machine(Job("num_nodes: 4\n"), {"--set", "backend=slurm"});
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -4,13 +4,11 @@
 
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
-#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <memory>
-#include <set>
 
-#include "schema/json.hpp"
+#include "tests/clusters/trains_the_same.hpp"
 #include "tests/ssh/applied_over_ssh.hpp"
 
 using namespace fabric;
@@ -334,29 +332,9 @@ BOOST_AUTO_TEST_CASE(a_copy_of_the_code_is_run_on_all_hosts) {
   BOOST_TEST(has(apart.errors, "FAB5307]: a copy of the code needs a folder of runs that all hosts share"), said(apart));
 }
 
-// The same job on two hosts and as two ranks here gives the same numbers.
-BOOST_AUTO_TEST_CASE(training_over_hosts_is_the_same_training) {
+BOOST_AUTO_TEST_CASE(our_own_runtime_trains_on_four_hosts_as_on_one_machine) {
   if (Hosts::left_out()) return;
-  const Job job(
-      "ssh: {hosts: [h1, h2]}\nthreads: 1\ntrain: {task: image_classifier, model: {name: cnn, width: 8}, data: "
-      "/usr/share/datasets/fashion-mnist, optimizer: {name: sgd, lr: 0.05}, batch_size: 128, steps: 20, log_every: 5}\n");
-  const ProgramResult over = job.fabric({"apply", "job.yaml"});
-  BOOST_TEST(over.status.shell_code() == 0, said(over));
-  const ProgramResult here = job.fabric({"apply", "job.yaml", "--set", "backend=local", "--set", "devices=2", "--runs", "here"});
-  BOOST_TEST(here.status.shell_code() == 0, said(here));
-  const auto losses = [&](const std::string& runs) {
-    std::vector<double> all;
-    std::ifstream in(fs::canonical(job.folder() / runs / "job/latest") / "metrics.jsonl");
-    for (std::string line; std::getline(in, line);)
-      if (const std::optional<Value> row = read_json(line))
-        for (const char* name : {"loss", "train_loss", "test_loss"})
-          if (const Value* loss = row->find(name); loss && loss->is_number()) all.push_back(loss->as_real());
-    return all;
-  };
-  const std::vector<double> a = losses("runs"), b = losses("here");
-  BOOST_TEST(a.size() >= 4u);
-  BOOST_REQUIRE_EQUAL(a.size(), b.size());
-  for (std::size_t i = 0; i < a.size(); ++i) BOOST_TEST(std::abs(a[i] - b[i]) < 1e-6);
+  trains_on_four_nodes_as_on_one_machine(Job(four_hosts), {"--set", "backend=ssh", "--set", "ssh.hosts=[h1, h2, h3, h4]"});
 }
 
 BOOST_AUTO_TEST_CASE(hosts_that_do_not_reach_each_other_are_named_before_a_start) {
