@@ -323,7 +323,9 @@ main() {
     __boot)
       is_gone "$(cat "$dir/run/$1")" || fail "node $1 is up already"
       boot_node "$1"
-      await test -e "$dir/run/$1.up" ;;
+      await test -e "$dir/run/$1.up"
+      # Whoever has asked where it is while it was down gives up soon, and a connection that begins before with it.
+      [ "$networks" = shared ] || ip neigh flush dev eth0 ;;
     __unplug) nsenter --net=/run/switch ip link set "$1" down ;;
     __plug) nsenter --net=/run/switch ip link set "$1" up ;;
     __cut) nsenter --net=/run/switch nft add element bridge cables cut "{ $1 . $2, $2 . $1 }" ;;
