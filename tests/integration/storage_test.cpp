@@ -84,7 +84,7 @@ BOOST_AUTO_TEST_CASE(a_damaged_checkpoint_is_skipped_and_the_one_before_it_taken
 
 BOOST_AUTO_TEST_CASE(a_full_disk_leaves_the_earlier_checkpoint) {
   if (!may_mount()) {
-    BOOST_TEST_MESSAGE("skipped: no file system can be mounted here");
+    BOOST_TEST_MESSAGE("left out: no file system can be mounted here");
     return;
   }
   TemporaryFolder folder;
@@ -103,7 +103,7 @@ BOOST_AUTO_TEST_CASE(a_full_disk_leaves_the_earlier_checkpoint) {
 
 BOOST_AUTO_TEST_CASE(a_read_only_folder_is_refused_before_anything_starts) {
   if (!may_mount()) {
-    BOOST_TEST_MESSAGE("skipped: no file system can be mounted here");
+    BOOST_TEST_MESSAGE("left out: no file system can be mounted here");
     return;
   }
   TemporaryFolder folder;

@@ -285,7 +285,7 @@ BOOST_AUTO_TEST_CASE(descendants_are_found_wherever_they_went) {
 // As after sudo in a rank.
 BOOST_AUTO_TEST_CASE(a_descendant_of_another_user_is_named_and_not_waited_for) {
   if (geteuid() != 0) {
-    BOOST_TEST_MESSAGE("only root can become another user");
+    BOOST_TEST_MESSAGE("left out: only root can become another user");
     return;
   }
   DescriptorPair pipe = make_pipe();

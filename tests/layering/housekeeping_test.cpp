@@ -1,4 +1,5 @@
 // What a reader should not meet: files too long, blanks that nobody sees, things put off, names that say nothing.
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <regex>
 #include <set>
@@ -94,6 +95,32 @@ BOOST_AUTO_TEST_CASE(headers_are_guarded_and_begin_with_a_promise) {
     BOOST_TEST(lines[0].starts_with("//"), path << " begins without a word on what it is for");
     BOOST_TEST((std::ranges::find(lines, "#pragma once") != lines.end()), path << " has no #pragma once");
   }
+}
+
+// scripts/test shows what a test leaves out by the words in front of it, and by no others.
+BOOST_AUTO_TEST_CASE(what_a_test_leaves_out_it_says_in_the_one_way) {
+  // In two parts, so that this file does not find itself.
+  const std::string begin =
+      "BOOST_TEST_"
+      "MESSAGE(";
+  std::size_t said = 0;
+  for (const auto& path : written_files()) {
+    if (!path.starts_with("tests/") || !is_source(path)) continue;
+    const auto lines = read_lines(root / path);
+    for (std::size_t i = 0; i + 1 < lines.size(); ++i) {
+      const std::size_t at = lines[i].find(begin);
+      if (at == std::string::npos) continue;
+      const std::string message = lines[i].substr(at + begin.size());
+      const bool in_the_one_way = message.starts_with("\"left out: ");
+      said += in_the_one_way;
+      const bool ends_here = message.starts_with('"') && (lines[i + 1].ends_with(" return;") || lines[i + 1].ends_with(" return true;"));
+      if ((ends_here || message.find("skipped") != std::string::npos) && !in_the_one_way)
+        BOOST_ERROR(path << ":" << i + 1 << ": what is left out begins with `left out: `");
+    }
+  }
+  BOOST_TEST(said > 0u);
+  const auto script = read_lines(root / "scripts/test");
+  BOOST_TEST(std::ranges::any_of(script, [](const std::string& line) { return line.find("s/^left out: /") != std::string::npos; }));
 }
 
 BOOST_AUTO_TEST_CASE(every_golden_folder_expects_something) {
