@@ -11,6 +11,11 @@
 #include "cli/spoken.hpp"
 
 namespace fabric {
+namespace {
+
+constexpr std::size_t longest_shown = 4096;  // of a line where there is no terminal that it has to fit
+
+}  // namespace
 
 std::string metrics_of(const RunDirectory& run) {
   const std::filesystem::path file = std::filesystem::path(run.path()) / "metrics.csv";
@@ -41,8 +46,8 @@ std::string failure(const RunDirectory& run, const Outcome& outcome, const Termi
   std::string text = stopped ? err.paint(Style::warning, "stopped") : err.paint(Style::error, "error");
   text += err.paint(Style::strong, (stopped ? " " : ": ") + sanitised(message)) + '\n';
   const std::string bar = err.paint(Style::note, "   |");
-  for (const std::string& line : outcome.last_lines)
-    text += bar + ' ' + shortened(sanitised_output(line), err.width > 12 ? err.width - 6 : 6) + '\n';
+  const std::size_t room = !err.interactive ? longest_shown : err.width > 12 ? err.width - 6 : 6;
+  for (const std::string& line : outcome.last_lines) text += bar + ' ' + shortened(sanitised_output(line), room) + '\n';
   const auto remark = [&](std::string_view what, const std::string& value) {
     text += "   " + err.paint(Style::note, "=") + ' ' + std::string(what) + ": " + value + '\n';
   };

@@ -44,6 +44,21 @@ std::string sequence(int last) {
 
 BOOST_AUTO_TEST_SUITE(output)
 
+// The end of its last line is what says why.
+BOOST_AUTO_TEST_CASE(the_last_lines_of_a_failed_rank_are_whole_where_there_is_no_terminal) {
+  const Folder folder;
+  const ProgramRun run = run_fabric({"run", "-m", std::string(60, 'x') + ".no.such.module"}, folder.path());
+  BOOST_TEST(run.exit_code == 1);
+  BOOST_TEST(contains(run.err, "No module named '" + std::string(60, 'x') + "')\n"), run.err);
+  // But for one that would fill the screen.
+  folder.write("job.yaml", job_that("long", "head -c 9000 /dev/zero | tr \"\\\\0\" y; exit 3", 1));
+  const std::string err = run_fabric({"apply", "job.yaml"}, folder.path()).err;
+  const std::size_t begin = err.find("yyy"), end = err.find('\n', begin);
+  BOOST_TEST_REQUIRE(end != std::string::npos, err);
+  BOOST_TEST(end - begin > 3000u);
+  BOOST_TEST(end - begin <= 4200u);
+}
+
 // The reader goes when the run has ended: were anybody to wait for it, all would wait for ever.
 BOOST_AUTO_TEST_CASE(a_run_does_not_wait_for_whoever_reads_its_output) {
   const Folder folder;
