@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t largest_piece = 1 << 16;
 constexpr std::size_t longest_line = 1 << 16;  // bytes of one that are shown and searched
-constexpr off_t looked_back = 64 << 10;        // bytes in which the last lines are looked for
+constexpr off_t looked_back = 64 << 10;        // bytes in which the begin of a line is looked for
 
 std::optional<std::int64_t> number_between(const std::string& name, std::string_view head, std::string_view tail) {
   if (!name.starts_with(head) || !name.ends_with(tail) || name.size() <= head.size() + tail.size()) return std::nullopt;
@@ -50,6 +50,15 @@ off_t size_of_log(const FileDescriptor& file) {
   return file && fstat(file.get(), &status) == 0 ? status.st_size : 0;
 }
 
+// What a log has in front of that byte, as far as one looks back.
+std::string text_before(const FileDescriptor& file, off_t end) {
+  const off_t from = std::max<off_t>(0, end - looked_back);
+  std::string text(static_cast<std::size_t>(end - from), '\0');
+  const ssize_t n = file ? pread(file.get(), text.data(), text.size(), from) : 0;
+  text.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+  return text;
+}
+
 }  // namespace
 
 RankLogs::RankLogs(const RunDirectory& run, RankFilter filter)
@@ -61,7 +70,11 @@ bool RankLogs::begin_at(double time) {
   for (Log& log : logs_) {
     const std::optional<std::int64_t> offset = LogTimes::offset_at(run_.rank_file(log.node, log.rank, ".times"), time);
     known = known && (offset || size_of_log(log.file) == 0);
-    if (offset && log.file) lseek(log.file.get(), *offset, SEEK_SET);
+    if (!offset || !log.file) continue;
+    lseek(log.file.get(), *offset, SEEK_SET);
+    const std::string text = text_before(log.file, *offset);
+    if (const std::size_t begin = text.rfind('\n') + 1; begin > 0 || static_cast<off_t>(text.size()) == *offset)
+      log.line_before = text.substr(begin);
   }
   return known;
 }
@@ -70,10 +83,7 @@ void RankLogs::begin_with_last(std::size_t lines) {
   find();
   for (Log& log : logs_) {
     const off_t size = size_of_log(log.file);
-    const off_t from = std::max<off_t>(0, size - looked_back);
-    std::string text(static_cast<std::size_t>(size - from), '\0');
-    const ssize_t n = log.file ? pread(log.file.get(), text.data(), text.size(), from) : 0;
-    text.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+    const std::string text = text_before(log.file, size);
     std::size_t begin = text.size();
     std::size_t end = text.ends_with('\n') ? text.size() - 1 : text.size();  // of the line before `begin`
     for (std::size_t i = 0; i < lines && begin > 0; ++i) {
@@ -81,7 +91,7 @@ void RankLogs::begin_with_last(std::size_t lines) {
       begin = newline == std::string::npos ? 0 : newline + 1;
       end = newline == std::string::npos ? 0 : newline;
     }
-    if (log.file) lseek(log.file.get(), from + static_cast<off_t>(begin), SEEK_SET);
+    if (log.file) lseek(log.file.get(), size - static_cast<off_t>(text.size() - begin), SEEK_SET);
   }
 }
 
@@ -168,6 +178,7 @@ bool RankLogs::read_some(Log& log, const std::function<void(std::string_view)>& 
   char buffer[largest_piece];
   const ssize_t n = log.file ? read(log.file.get(), buffer, sizeof buffer) : 0;
   if (n <= 0) return false;
+  log.cutter.feed(std::exchange(log.line_before, ""), line);
   log.cutter.feed({buffer, static_cast<std::size_t>(n)}, line);
   return true;
 }

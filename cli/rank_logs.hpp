@@ -7,6 +7,7 @@
 #include <functional>
 #include <optional>
 #include <set>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -26,8 +27,8 @@ class RankLogs {
 
   using Line = std::function<void(std::int64_t node, std::int64_t rank, std::string_view line)>;
 
-  // From here on only what was printed at that time or later, give or take LogTimes::apart; called first. False if a rank's times are not
-  // known: then all of it is read.
+  // From here on only what was printed at that time or later, give or take LogTimes::apart, from the begin of a line on; called first.
+  // False if a rank's times are not known: then all of it is read.
   bool begin_at(double time);
   // From here on only the last lines of what a rank has printed so far; called first.
   void begin_with_last(std::size_t lines);
@@ -49,6 +50,7 @@ class RankLogs {
     std::int64_t node = 0, rank = 0;
     FileDescriptor file;
     LineCutter cutter;
+    std::string line_before{};  // what a line that goes on after the begin has in front of it: a line may take several writes
   };
 
   // New files; unless they must be found, not before twenty times as long has passed as the last look took.

@@ -13,6 +13,7 @@ namespace fabric::testing {
 namespace {
 
 namespace fs = std::filesystem;
+using Words = std::vector<std::string>;
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
@@ -181,6 +182,21 @@ BOOST_AUTO_TEST_CASE(what_was_printed_before_is_left_out) {
   BOOST_TEST(ahead.out == "");
   BOOST_TEST(ahead.err == "note: that time is yet to come, and nothing was printed since\n");
   BOOST_TEST(run_fabric({"logs", "far", "-f", "--since", "2999-01-01"}, run.folder.path()).out == "");
+}
+
+// A line may take several writes, and the time may be noted between two of them.
+BOOST_AUTO_TEST_CASE(a_line_that_goes_on_is_shown_from_its_begin) {
+  const Detached run("echo early; printf \"step $RANK: \"; while test ! -e go; do sleep 0.02; done; echo done");
+  // Until the agent has noted these 14 bytes; a time is whole seconds here.
+  for (const char* file : {"runs/far/latest/nodes/0/rank-0.times", "runs/far/latest/nodes/0/rank-1.times"})
+    BOOST_TEST(wait_until([&] { return run.folder.read(file).ends_with(" 14\n"); }));
+  usleep(1'100'000);
+  const std::string between = utc(std::time(nullptr));
+  const Words since = {"logs", "far", "--since", between};
+  BOOST_TEST(run_fabric(since, run.folder.path()).out == "");  // nothing has come of it
+  run.folder.write("go", "");
+  BOOST_TEST(wait_until([&] { return run.state() == "finished"; }));
+  BOOST_TEST(run_fabric(since, run.folder.path()).out == "[0:0] step 0: done\n[0:1] step 1: done\n");
 }
 
 BOOST_AUTO_TEST_CASE(a_time_that_is_yet_to_come_is_waited_for) {
