@@ -8,6 +8,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
+#include <fstream>
 #include <ostream>
 
 #include "cli/command_line_job.hpp"
@@ -53,10 +54,26 @@ std::string program(const std::string& contract) { return "program: {command: [t
 // What processes of other launchers, and of earlier ones, leave in an environment.
 const Words of_slurm = {"SLURM_NTASKS=20", "SLURM_NTASKS_PER_NODE=10", "SLURM_PROCID=7",       "SLURM_LOCALID=2",
                         "SLURM_NODEID=3",  "SLURM_JOB_NAME=JOB",       "SLURM_JOB_ID=0001234", "SLURM_NODELIST=1.1.1.1, 1.1.1.2",
-                        "SLURM_STEP_ID=0", "SLURM_STEP_NUM_TASKS=20",  "SLURM_NNODES=2"};
+                        "SLURM_STEP_ID=0", "SLURM_STEP_NUM_TASKS=20",  "SLURM_NNODES=2",       "SLURM_NPROCS=20",
+                        "SLURM_GTIDS=7,8"};
 const Words of_lsf = {"LSB_JOBID=1234", "LSB_DJOB_RANKFILE=/none", "JSM_NAMESPACE_LOCAL_RANK=2", "JSM_NAMESPACE_SIZE=8",
                       "JSM_NAMESPACE_RANK=3"};
 const Words of_mpi = {"OMPI_COMM_WORLD_RANK=3", "OMPI_COMM_WORLD_LOCAL_RANK=1", "OMPI_COMM_WORLD_SIZE=8", "PMI_RANK=3", "PMI_SIZE=8"};
+// By these scripts find their rank where mpirun is MVAPICH's, Intel's or Cray's, and under PMIx and Flux.
+const Words of_other_launchers = {"PMIX_RANK=3",
+                                  "MV2_COMM_WORLD_RANK=3",
+                                  "MV2_COMM_WORLD_SIZE=8",
+                                  "MV2_COMM_WORLD_LOCAL_RANK=1",
+                                  "MV2_COMM_WORLD_LOCAL_SIZE=4",
+                                  "MPI_LOCALRANKID=1",
+                                  "MPI_LOCALNRANKS=4",
+                                  "PMI_LOCAL_RANK=1",
+                                  "PMI_LOCAL_SIZE=4",
+                                  "PALS_RANKID=3",
+                                  "PALS_LOCAL_RANKID=1",
+                                  "PALS_LOCAL_SIZE=4",
+                                  "FLUX_TASK_RANK=3",
+                                  "FLUX_TASK_LOCAL_ID=1"};
 const Words of_torchrun = {"TORCHELASTIC_RUN_ID=",
                            "RANK=5",
                            "LOCAL_RANK=1",
@@ -113,6 +130,7 @@ const Inheritance inheritances[] = {
     {"a job id of SLURM that is no number", {"SLURM_NTASKS=2", "SLURM_JOB_ID=abc"}, "SLURM", "0"},
     {"LSF", of_lsf, "LSF", "3"},
     {"MPI", of_mpi, "Lightning", "0"},
+    {"other launchers", of_other_launchers, "Lightning", "0"},
     {"torchrun, whose id is empty", of_torchrun, "TorchElastic", "5"},
     {"torchrun inside SLURM", with(of_slurm, of_torchrun), "TorchElastic", "5"},
     {"Lightning's command line", with(of_torchrun, of_lightning), "TorchElastic", "5"},
@@ -160,11 +178,28 @@ BOOST_DATA_TEST_CASE(what_is_inherited_decides_nothing, inheritances, row) {
         BOOST_TEST(get(e, "LT_CLI_USED") == (std::string(contract) == "fabric-cli" ? "1" : "-"));
         BOOST_TEST(get(e, "LT_DEVICES") == (std::string(contract) == "fabric-cli" ? "2" : "-"));
         for (const char* gone : {"LT_ACCELERATOR", "LT_STRATEGY", "LT_PRECISION", "PL_GLOBAL_SEED", "PL_SEED_WORKERS", "SLURM_PROCID",
-                                 "SLURM_STEP_ID", "JSM_NAMESPACE_RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK"})
+                                 "SLURM_STEP_ID", "SLURM_NPROCS", "SLURM_GTIDS", "JSM_NAMESPACE_RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK"})
           BOOST_TEST(get(e, gone) == "-", gone);
+        for (const std::string& gone : of_other_launchers) BOOST_TEST(get(e, gone.substr(0, gone.find('='))) == "-", gone);
       }
     }
   }
+}
+
+// What docs/variables.md says: a reader finds there each variable that is removed, and what becomes of two that torchrun treats otherwise.
+BOOST_AUTO_TEST_CASE(the_page_of_variables_is_right) {
+  const Compilation c = compile_yaml("fabric: 1\naccelerator: cpu\nthreads: 3\nrestart: 2\n" + program("torchrun"));
+  BOOST_TEST_REQUIRE(c.plan.has_value(), codes(c));
+  const Environment rank = ranks_of(*c.plan, {"OMP_NUM_THREADS=7", "TORCHELASTIC_MAX_RESTARTS=9"}).front();
+  BOOST_TEST(get(rank, "OMP_NUM_THREADS") == "3");
+  BOOST_TEST(get(rank, "TORCHELASTIC_MAX_RESTARTS") == "2");
+  std::ifstream in(FABRIC_SOURCE_DIR "/docs/variables.md");
+  const std::string page{std::istreambuf_iterator<char>(in), {}};
+  for (const std::string& name : c.plan->groups.front().rank.scrub)
+    BOOST_TEST(page.find('`' + name + '`') != std::string::npos, name << " is not in docs/variables.md");
+  for (const char* row : {"| `OMP_NUM_THREADS` | the job's `threads`, also in place of an inherited one",
+                          "`TORCHELASTIC_MAX_RESTARTS` | id of the run, attempt, the job's `restart.max` |"})
+    BOOST_TEST(page.find(row) != std::string::npos, row << " is not in docs/variables.md");
 }
 
 // test_subprocess_script.py: 4 processes on each of 2 nodes. There, rank 0 starts the others of its node and the first gets no RANK; here
