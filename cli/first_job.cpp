@@ -64,7 +64,7 @@ void program(const FirstJob& job, std::vector<Line>& lines) {
                                               : contract == "fabric-cli"
                                                   ? "the script makes a Fabric object and never calls launch()"
                                                   : "ranks find RANK, WORLD_SIZE, MASTER_ADDR, ... as under torchrun"});
-  if (!job.look.local_rank_option.empty() && !job.look.local_rank_variable)
+  if (!job.look.local_rank_option.empty() && !job.look.local_rank_variable && contract != "none")
     lines.push_back({"  local_rank_option: " + job.look.local_rank_option, "the script parses it, and does not read LOCAL_RANK"});
   if (!job.cwd.empty()) lines.push_back({"  cwd: " + yaml_flow(Value(job.cwd)), "where ranks start; by default in this file's folder"});
 }

@@ -41,12 +41,13 @@ class JobChecker {
 
   void restart() {
     for (std::size_t i = 0; i < job_.restart.on.size(); ++i) {
-      const std::optional<std::string>& log = job_.restart.on[i].log;
-      const std::string why = log ? Pattern(*log).error() : "";
+      const RestartRule& rule = job_.restart.on[i];
+      const Path path = Path("restart") / "on" / i;
+      const std::string why = rule.log ? Pattern(*rule.log).error() : "";
       if (!why.empty())
         diagnostics_.add({.code = "FAB3048",
-                          .message = "`" + *log + "` is no regular expression: " + why,
-                          .at = Place(Path("restart") / "on" / i / "log"),
+                          .message = "`" + *rule.log + "` is no regular expression: " + why,
+                          .at = Place(path / "log"),
                           .label = "cannot be read",
                           .help = "the language is RE2's; a sign that stands for itself has a \\ in front"});
     }
@@ -213,12 +214,14 @@ class JobChecker {
                             .help = "give it to the program as an argument, or write `contract: torchrun`"});
     if (program.contract == Contract::none) {
       const bool bound = !is_auto(job_.binding) && std::get<CpuBinding>(job_.binding) != CpuBinding::none;
-      for (const auto& [field, chosen] : {std::pair{"binding", bound}, {"visible_devices", job_.visible_devices == VisibleDevices::rank}})
+      for (const auto& [field, chosen] : {std::pair{Path("binding"), bound},
+                                          {Path("visible_devices"), job_.visible_devices == VisibleDevices::rank},
+                                          {Path("program") / "local_rank_option", program.local_rank_option.has_value()}})
         if (chosen)
           diagnostics_.add(
               {.code = "FAB3050",
-               .message = std::string("`") + field + "` is about each rank, and under the contract none fabric starts one process a node",
-               .at = Place(Path(field), true),
+               .message = "`" + field.str() + "` is about each rank, and under the contract none fabric starts one process a node",
+               .at = Place(field, true),
                .label = "has no effect",
                .help = "remove it, or let fabric start the ranks: `contract: torchrun`"});
     }

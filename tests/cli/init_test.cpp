@@ -40,6 +40,10 @@ const Script scripts[] = {
      {"\n  contract: torchrun\n"},
      {"local_rank_option"}},
     {"spawns.py", "import torch.multiprocessing as mp\nmp.spawn(main)\n", {"\n  contract: none\n"}, {}},
+    {"spawns_with_option.py",
+     "import torch.multiprocessing as mp\nparser.add_argument('--local_rank', type=int)\nmp.spawn(main)\n",
+     {"\n  contract: none\n"},
+     {"local_rank_option"}},
     {"alone.py", "print('x')\n", {"\ndevices: 1\n"}, {}},
     {"odd name: #1.py", "import accelerate\n", {"\nname: odd-name---1\n", "\n  script: \"odd name: #1.py\"\n"}, {}},
 };
