@@ -50,6 +50,14 @@ class JobChecker {
                           .at = Place(path / "log"),
                           .label = "cannot be read",
                           .help = "the language is RE2's; a sign that stands for itself has a \\ in front"});
+      if (!rule.exit_code || !rule.signal) continue;
+      Diagnostic d{.code = "FAB3051",
+                   .message = "a rule with an `exit_code` and a `signal` never fits: a rank ends by one of the two",
+                   .at = Place(path / "signal", true),
+                   .label = "the second one",
+                   .help = "keep one of them, or write two rules"};
+      d.notes.push_back({"the first one is here", Place(path / "exit_code", true)});
+      diagnostics_.add(std::move(d));
     }
   }
 
