@@ -361,10 +361,17 @@ class SchemaChecker {
       auto meant = signal ? std::optional(capitals) : closest(word, words);
       if (const Value* peers = field.find("x-peers"))
         if (const Value* ours = peers->find(word)) meant = ours->as_string();
+      const auto peer = violation.instance.steps().back() == Path::Step("strategy") ? peer_strategy(word) : std::nullopt;
+      if (peer) {
+        const bool ours = std::find(words.begin(), words.end(), peer->path) != words.end();
+        meant = ours ? std::optional<std::string>(peer->path) : std::nullopt;
+      }
       const bool usable = meant && std::find(expected.later.begin(), expected.later.end(), *meant) == expected.later.end();
       d.help = !meant   ? "write one of these; " + see_explain(violation.instance)
                : usable ? "did you mean `" + *meant + "`?"
                         : "`" + *meant + "` is not in this version of fabric; write " + expected.str();
+      if (peer && peer->path.empty()) d.help = peer->hint;
+      else if (peer && !peer->hint.empty()) d.help += (usable ? " " : "; ") + std::string(peer->hint);
       if (usable) set_value_fix(d, violation.instance, *meant);
       if (path == "fabric") {
         d.help = "this program reads version 1 of the job file: write `fabric: 1`";

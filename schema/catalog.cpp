@@ -1,6 +1,7 @@
 #include "schema/catalog.hpp"
 
 #include <algorithm>
+#include <span>
 #include <string>
 
 namespace fabric {
@@ -138,14 +139,54 @@ constexpr PeerWord peer_words[] = {
     {"defaults", "extends", ""},
 };
 
-}  // namespace
+constexpr std::string_view own_processes = "fabric starts each rank as a process of its own: a strategy does not say how";
+constexpr std::string_view no_xla = "TPUs and XLA are not in this version of fabric; on CPUs and NVIDIA GPUs write `ddp`";
+constexpr std::string_view one_device = "what has one device has `devices: 1`, and needs no strategy";
 
-std::optional<PeerWord> peer_word(std::string_view word) {
+// Those of Lightning (registries of Fabric 2.6 and of the Trainer since 1.5), Accelerate (distributed_type) and PyTorch.
+constexpr PeerWord peer_strategies[] = {
+    {"ddp_spawn", "ddp", own_processes},
+    {"ddp_fork", "ddp", own_processes},
+    {"ddp_notebook", "ddp", own_processes},
+    {"ddp_spawn_find_unused_parameters_true", "ddp_find_unused_parameters_true", own_processes},
+    {"ddp_fork_find_unused_parameters_true", "ddp_find_unused_parameters_true", own_processes},
+    {"ddp_notebook_find_unused_parameters_true", "ddp_find_unused_parameters_true", own_processes},
+    {"ddp_spawn_find_unused_parameters_false", "ddp_find_unused_parameters_false", own_processes},
+    {"ddp_fork_find_unused_parameters_false", "ddp_find_unused_parameters_false", own_processes},
+    {"ddp_notebook_find_unused_parameters_false", "ddp_find_unused_parameters_false", own_processes},
+    {"multi_gpu", "ddp", ""},
+    {"multi_cpu", "ddp", "`accelerator: cpu` says where"},
+    {"fsdp2", "fsdp", ""},
+    {"fully_sharded", "fsdp", ""},
+    {"xla", "", no_xla},
+    {"xla_fsdp", "", no_xla},
+    {"single_xla", "", no_xla},
+    {"single_tpu", "", no_xla},
+    {"tpu_spawn", "", no_xla},
+    {"single_device", "", one_device},
+    {"no", "", one_device},
+    {"model_parallel", "", "tensor parallel training is set up in the script, by a ModelParallelStrategy object: write no strategy here"},
+    {"megatron_lm", "", "Megatron-LM starts from a script of its own: write no strategy here"},
+};
+
+std::optional<PeerWord> find_peer(std::span<const PeerWord> rows, std::string_view word) {
   std::string folded(word);
   std::replace(folded.begin(), folded.end(), '-', '_');
-  for (const PeerWord& row : peer_words)
+  for (const PeerWord& row : rows)
     if (row.word == folded) return row;
   return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<PeerWord> peer_word(std::string_view word) { return find_peer(peer_words, word); }
+
+std::optional<PeerWord> peer_strategy(std::string_view word) {
+  // Accelerate writes MULTI_GPU, and Lightning takes any case.
+  std::string small(word);
+  for (char& c : small)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return find_peer(peer_strategies, small);
 }
 
 bool has_bfloat16(const Gpu& gpu) { return gpu.compute_major && *gpu.compute_major >= 8; }

@@ -21,6 +21,9 @@ struct PeerWord {
 // What `word` of torchrun, Lightning, DeepSpeed, accelerate, SLURM or Kubernetes means here; a dash is as good as an underscore.
 std::optional<PeerWord> peer_word(std::string_view word);
 
+// What a strategy of other launchers means here, in any case; path is the word of `strategy` to write.
+std::optional<PeerWord> peer_strategy(std::string_view word);
+
 // The files of a data set in the IDX format of MNIST (Y. LeCun, "The MNIST database"), each plain or with .gz behind its name.
 inline constexpr std::array<std::string_view, 4> idx_files{"train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
                                                            "t10k-labels-idx1-ubyte"};
