@@ -123,6 +123,10 @@ void shutdown_timeout(Draft& draft, const std::string& text) {
 
 void ignored(Draft&, const std::string&) {}
 
+void not_used(Draft& draft, const std::string& option, const std::string& why) {
+  draft.out.remarks.push_back(option + " is not used: " + why);
+}
+
 struct Row {
   Option option;
   void (*take)(Draft&, const std::string&);
@@ -194,26 +198,30 @@ constexpr Row rows[] = {
     row("--max-restarts", "N", "How often all ranks start again when one fails; 0 by default.", restarts),
     // What fabric does anyway, or has no use for.
     row("--use-env", "", "", ignored),
-    row("--signals-to-handle", "LIST", "", ignored),
+    row("--signals-to-handle", "LIST", "",
+        [](Draft& d, const std::string&) { not_used(d, "--signals-to-handle", "SIGINT, SIGTERM and SIGHUP end a run in order"); }),
     row("--event-log-handler", "NAME", "", ignored),
     row("--logs-specs", "NAME", "", ignored),
     row("--numa-binding", "KIND", "", numa_binding),
     row("--virtual-local-rank", "", "", [](Draft& d, const std::string&) { d.out.job.set("visible_devices", "rank"); }),
     row("--shutdown-timeout", "S", "", shutdown_timeout),
-    row("--duplicate-stdout-filters", "LIST", "", ignored),
-    row("--duplicate-stderr-filters", "LIST", "", ignored),
+    row("--duplicate-stdout-filters", "LIST", "",
+        [](Draft& d, const std::string&) { not_used(d, "--duplicate-stdout-filters", "--grep PATTERN shows the lines that it finds"); }),
+    row("--duplicate-stderr-filters", "LIST", "",
+        [](Draft& d, const std::string&) { not_used(d, "--duplicate-stderr-filters", "--grep PATTERN shows the lines that it finds"); }),
     row("--standalone", "", "", ignored),
     row("--rdzv-backend", "NAME", "", ignored),
     row("--rdzv-conf", "CONF", "", ignored),
     row("--monitor-interval", "S", "", ignored),
     row("--start-method", "NAME", "", ignored),
-    row("--role", "NAME", "", [](Draft& d, const std::string&) { d.out.remarks.push_back("--role is not used: ROLE_NAME is main"); }),
+    row("--role", "NAME", "", [](Draft& d, const std::string&) { not_used(d, "--role", "ROLE_NAME is main"); }),
     row("-r,--redirects", "SPEC", "", ignored),
     row("-t,--tee", "SPEC", "", ignored),
-    row("--local-addr", "HOST", "", ignored),
+    row("--local-addr", "HOST", "",
+        [](Draft& d, const std::string&) { not_used(d, "--local-addr", "ranks look for rank 0, and --main-address says where that is"); }),
     row("--log-dir", "DIR", "",
         [](Draft& d, const std::string&) {
-          d.out.remarks.push_back("--log-dir is not used: the log files of a run are in its folder, and --runs DIR keeps that elsewhere");
+          not_used(d, "--log-dir", "the log files of a run are in its folder, and --runs DIR keeps that elsewhere");
         }),
     row("--run-path", "", "", ignored),
 };

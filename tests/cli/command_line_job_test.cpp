@@ -4,11 +4,14 @@
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
 #include <ostream>
 
 #include "cli/job_as_yaml.hpp"
 #include "compiler/front_ends/yaml.hpp"
+#include "launch_backends/make_launch_backend.hpp"
 #include "schema/json.hpp"
+#include "tests/compiler/compile_text.hpp"
 
 namespace fabric {
 namespace {
@@ -72,6 +75,9 @@ const Row rows[] = {
      R"({"devices":1,"program":{"script":"train.py","args":["-t","5","--role","x","--name","y","--format","csv","-m","--env","z"],"contract":"fabric-cli"}})"},
     {"--nnodes=1 --node_rank=0 --nproc_per_node=2 --master_addr=localhost --use-env train.py",
      R"({"devices":2,"num_nodes":1,"main_address":"localhost","program":{"script":"train.py"}})"},
+    // With c10d the nodes of torchrun number themselves.
+    {"--nnodes 2 --nproc-per-node 8 --rdzv-id abc --rdzv-backend c10d --rdzv-endpoint gpu1:29400 train.py",
+     R"({"name":"abc","devices":8,"num_nodes":2,"main_address":"gpu1","main_port":29400,"program":{"script":"train.py"}})"},
     // Accelerate's; tests/cli/accelerate_line_test.cpp has more
     {"--name y --env A=b accelerate launch --cpu --num_processes 2 train.py -x",
      R"({"name":"y","env":{"A":"b"},"devices":2,"accelerator":"cpu","program":{"script":"train.py","args":["-x"],"env":{"ACCELERATE_USE_CPU":"True","KMP_AFFINITY":"granularity=fine,compact,1,0","KMP_BLOCKTIME":"1"}}})"},
@@ -114,6 +120,41 @@ BOOST_AUTO_TEST_CASE(words_that_yaml_would_read_otherwise_are_quoted) {
     const std::optional<Value> read = read_yaml(sources, source, origins, diagnostics);
     BOOST_TEST_REQUIRE((read && diagnostics.all().empty()), job_as_yaml(job));
     BOOST_TEST(canonical_json(*read) == canonical_json(job));
+  }
+}
+
+struct Unused {
+  std::string option, says;
+};
+std::ostream& operator<<(std::ostream& out, const Unused& row) { return out << row.option; }
+
+const Unused unused[] = {
+    {"--role=trainer", "ROLE_NAME is main"},
+    {"--log-dir=logs", "--runs DIR"},
+    {"--local-addr=10.0.0.1", "--main-address"},
+    {"--signals-to-handle=SIGTERM,SIGUSR1", "SIGINT, SIGTERM and SIGHUP"},
+    {"--duplicate-stdout-filters=loss", "--grep PATTERN"},
+    {"--duplicate_stderr_filters=loss", "--grep PATTERN"},
+};
+
+BOOST_DATA_TEST_CASE(what_is_taken_and_not_used_is_said, unused, row) {
+  const CommandLineJob read = read_command_line_job({row.option, "train.py"});
+  BOOST_TEST_REQUIRE(read.remarks.size() == 1u);
+  std::string option = row.option.substr(0, row.option.find('='));
+  std::replace(option.begin(), option.end(), '_', '-');
+  BOOST_TEST(read.remarks[0].starts_with(option + " is not used: "), read.remarks[0]);
+  BOOST_TEST(read.remarks[0].find(row.says) != std::string::npos, read.remarks[0]);
+}
+
+// docs/programs.md says so. Which node a line is typed on, only --node-rank or a list of hosts can say.
+BOOST_AUTO_TEST_CASE(a_line_of_several_nodes_says_which_one_it_is_typed_on) {
+  const std::string line = "--nnodes 2 --nproc-per-node 2 --rdzv-id abc --rdzv-backend c10d --rdzv-endpoint gpu1:29400 ";
+  for (const auto& [more, codes] : {std::pair{"", "FAB5020"}, {"--node-rank 1 ", ""}, {"--node-rank 2 ", "FAB5021"}}) {
+    const CommandLineJob read = read_command_line_job(words_of(line + more + "--no-python hostname"));
+    Compilation c = test::compile_yaml(job_as_yaml(read.job));
+    BOOST_TEST_REQUIRE(c.plan.has_value(), test::codes(c));
+    make_launch_backend(BackendName::local, "/opt/fabric/bin/fabric")->render(*c.plan, read.node_rank, c.diagnostics);
+    BOOST_TEST(test::codes(c) == codes, more);
   }
 }
 
