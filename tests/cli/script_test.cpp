@@ -3,6 +3,8 @@
 #include <boost/test/unit_test.hpp>
 
 #include <cstdlib>
+#include <sstream>
+#include <tuple>
 #include <utility>
 
 #include "schema/json.hpp"
@@ -217,6 +219,37 @@ BOOST_AUTO_TEST_CASE(the_documented_ways_to_talk_back_work) {
     const std::optional<Value> summary = read_json(run.out);
     BOOST_TEST_REQUIRE(summary.has_value(), run.out);
     BOOST_TEST((*summary->find("last_step") == Value(30)), run.out);
+    const Value* checkpoint = summary->find("checkpoint");
+    BOOST_TEST_REQUIRE((checkpoint && checkpoint->is_string()), run.out);
+    BOOST_TEST(fs::exists(checkpoint->as_string()), run.out);
+    BOOST_TEST(contains(checkpoint->as_string(), "/step-30"), run.out);
+  }
+}
+
+// One that is killed goes on from the last checkpoint that it told of, and not from the start.
+BOOST_AUTO_TEST_CASE(the_documented_ways_to_talk_back_resume) {
+  const std::string page = read_text(FABRIC_SOURCE_DIR "/docs/programs.md");
+  for (const auto& [language, command, dies] :
+       {std::tuple{"python", "python3", "import os\nif step == 25 and os.environ['FABRIC_ATTEMPT'] == '0': os._exit(7)\n"},
+        {"sh", "sh", "if [ $step = 25 ] && [ $FABRIC_ATTEMPT = 0 ]; then exit 7; fi\n"}}) {
+    const std::size_t begin = page.find(std::string("```") + language + "\n") + std::string(language).size() + 4;
+    std::string text = page.substr(begin, page.find("```", begin) - begin);
+    // Behind the line that tells of a step.
+    const std::size_t told = text.find(language == std::string("sh") ? "\\\"step\\\": $step}" : "tell(\"step\"");
+    BOOST_TEST_REQUIRE(told != std::string::npos, text);
+    std::string indented;
+    std::istringstream lines(dies);
+    for (std::string line; std::getline(lines, line);) indented += "    " + line + '\n';
+    text.insert(text.find('\n', told) + 1, indented);
+    const Folder folder;
+    folder.write("talk", text);
+    folder.write("job.yaml",
+                 std::string("fabric: 1\nname: talk\naccelerator: cpu\ndevices: 1\nrestart: {max: 1, backoff: 0s}\nprogram: [") + command +
+                     ", talk]\n");
+    const ProgramRun run = run_fabric({"apply", "job.yaml"}, folder.path());
+    BOOST_TEST(run.exit_code == 0, run.out << run.err);
+    const std::string events = folder.read("runs/talk/latest/nodes/0/rank-0.events.jsonl");
+    BOOST_TEST(contains(events, "\"resumed_step\": 20}"), events);
   }
 }
 
