@@ -3,7 +3,7 @@
 // file that each table names; where ours differs on purpose, the row says why. tests/foreign/environments_test.cpp asks the real Lightning.
 //
 // Not answered here, since no part of fabric stands for them: consolidate (fabric's checkpoints load in any world size as they are), the
-// warning of an unused srun and the node list (the SLURM backend is not in this version), Kubeflow, LSF and MPI as ways to start.
+// warning of an unused srun (under `backend: slurm` it is fabric that calls srun), Kubeflow, LSF and MPI as ways to start.
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
 
@@ -14,6 +14,8 @@
 #include "cli/command_line_job.hpp"
 #include "cli/job_as_yaml.hpp"
 #include "launch_backends/bind_ranks.hpp"
+#include "launch_backends/make_launch_backend.hpp"
+#include "launch_backends/slurm_queue.hpp"
 #include "tests/compiler/compile_text.hpp"
 
 namespace fabric {
@@ -200,6 +202,57 @@ BOOST_AUTO_TEST_CASE(the_page_of_variables_is_right) {
   for (const char* row : {"| `OMP_NUM_THREADS` | the job's `threads`, also in place of an inherited one",
                           "`TORCHELASTIC_MAX_RESTARTS` | id of the run, attempt, the job's `restart.max` |"})
     BOOST_TEST(page.find(row) != std::string::npos, row << " is not in docs/variables.md");
+}
+
+struct Asked {
+  const char* job;
+  Words says;  // the batch script, or the codes of errors
+  const char* why = nullptr;
+};
+std::ostream& operator<<(std::ostream& out, const Asked& row) { return out << row.job; }
+
+// test_slurm.py, what its environment reads of SLURM: there the script says it a second time and the two are compared, here a job says
+// it once and the batch script asks SLURM for it.
+const Asked allocations[] = {
+    {"devices: 4\nnum_nodes: 2\n",
+     {"#SBATCH --nodes=2\n", "#SBATCH --ntasks-per-node=4\n", "export WORLD_SIZE=8\n", "LOCAL_WORLD_SIZE=4\n"}},
+    {"devices: 2\nnum_nodes: 2\n", {"#SBATCH --nodes=2\n", "#SBATCH --ntasks-per-node=2\n", "export WORLD_SIZE=4\n"}},
+    {"devices: 4\nnum_nodes: 1\n", {"#SBATCH --nodes=1\n", "#SBATCH --ntasks-per-node=4\n", "export WORLD_SIZE=4\n"}},
+    {"devices: 1\n", {"#SBATCH --ntasks-per-node=1\n", "export WORLD_SIZE=1\n"}},
+    {"devices: 2\n",
+     {"$SLURM_STEP_NUM_TASKS\" != 2 ]", "fabric_rank=$SLURM_PROCID fabric_local_rank=$SLURM_LOCALID fabric_node_rank=$SLURM_NODEID"},
+     "theirs finds tasks without a count a node by their numbers; a task here is compared with the plan and says what does not fit"},
+    {"devices: 2\nslurm: {shape: srun, directives: {ntasks: 2}}\n", {"FAB5205"}, "the number of tasks is not said twice"},
+    {"devices: 2\n",
+     {"scontrol show hostnames \"$SLURM_JOB_NODELIST\"", "fabric_main_port=$((15000 + (SLURM_JOB_ID + "},
+     "theirs makes the port of the last digits of the job too, and every start of a job has the same"},
+    {"devices: 2\nmain_address: 1.2.3.4\nmain_port: 1234\n", {"fabric_main_address=1.2.3.4", "fabric_main_port=1234\n"}},
+};
+
+BOOST_DATA_TEST_CASE(a_job_says_once_what_it_asks_of_slurm, allocations, row) {
+  const std::string job = row.job;
+  const std::string shape = job.find("slurm: ") == std::string::npos ? "slurm: {shape: srun}\n" : "";
+  Compilation c =
+      compile_yaml("fabric: 1\naccelerator: cpu\nthreads: 1\nbackend: slurm\n" + job + shape + program("torchrun"), {}, machine(16));
+  std::string script = codes(c);
+  if (c.plan)
+    for (const Submission::File& file :
+         make_launch_backend(BackendName::slurm, "/opt/fabric/bin/fabric")->render(*c.plan, std::nullopt, c.diagnostics).files)
+      script += file.content;
+  script += codes(c);
+  for (const std::string& part : row.says) BOOST_TEST(script.find(part) != std::string::npos, part << " is not in\n" << script);
+}
+
+// test_slurm.py, the address of the first of a list of nodes; tests/cli/slurm_plan_test.cpp has more. Blanks alone between names are of no
+// version of SLURM.
+BOOST_AUTO_TEST_CASE(the_first_of_the_nodes_of_a_list) {
+  for (const auto& [list, first] : {std::pair{"alpha,beta,gamma", "alpha"},
+                                    {"1.1.1.1, 1.1.1.2", "1.1.1.1"},
+                                    {"1.2.3.[100-110]", "1.2.3.100"},
+                                    {"1.2.3.[089-100,12,14]", "1.2.3.089"},
+                                    {"host[22]", "host22"},
+                                    {"host[1,5-9]", "host1"}})
+    BOOST_TEST(first_slurm_host(list) == first, list);
 }
 
 // test_subprocess_script.py: 4 processes on each of 2 nodes. There, rank 0 starts the others of its node and the first gets no RANK; here

@@ -10,11 +10,12 @@
 // |  5 | replicas counted as nodes x processes of this node, where nodes differ | here |
 // |  6 | without a port each node chooses one | here, and ranks_of_the_second_node of launch_backends/conversation_test.cpp |
 // |  7 | variables that a parent left behind | here, and environment_parity_test.cpp, whose table has more |
-// |  8 | a resumed run began its order of samples anew | runtime/worker_test.cpp, a_resumed_run_is_the_same_run_bit_for_bit: in the middle
-// and at | |    |                                               | the end of epochs, by the bytes of the weights | |  9 | samples that pad
-// the last batch counted in the evaluation | runtime/sampler_test.cpp, evaluation_takes_each_sample_once; worker_test.cpp, | |    | |
-// ranks_and_accumulation_divide_the_same_batch: seven samples on two ranks | | 10 | gradients accumulated over one micro-batch too few or
-// too many | the same case: 1, 2 and 4 micro-batches, and a last batch of 22 of 64 |
+// |  8 | a resumed run began its order of samples anew | runtime/worker_test.cpp, a_resumed_run_is_the_same_run_bit_for_bit |
+// |  9 | samples that pad the last batch were counted in the evaluation | runtime/sampler_test.cpp, evaluation_takes_each_sample_once |
+// | 10 | gradients accumulated over a micro-batch too few or too many | worker_test.cpp, ranks_and_accumulation_divide_the_same_batch |
+//
+// Row 8 looks in the middle of an epoch and at its end, at the bytes of the weights. Rows 9 and 10: seven samples on two ranks; 1, 2 and 4
+// micro-batches, and a last batch of 22 of 64.
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
@@ -42,18 +43,26 @@ Plan plan_on(const Folder& folder, const std::string& machine, const std::string
   return from_value<Plan>(*read_json(run.out)->find("plan"));
 }
 
-std::map<std::string, std::string> environment_of(const NodeGroup& group, std::int64_t rank, const Words& inherited) {
+const NodeGroup& group_of(const Plan& plan, std::int64_t rank) {
+  return *std::find_if(plan.groups.rbegin(), plan.groups.rend(), [rank](const NodeGroup& group) { return group.first_rank <= rank; });
+}
+
+std::map<std::string, std::string> environment_of(const Plan& plan, std::int64_t rank, const Words& inherited) {
+  const NodeGroup& group = group_of(plan, rank);
   RankPlace place;
   place.main_address = "10.0.0.1";
   place.main_port = 4711;
   place.rank = rank;
-  place.local_rank = rank % group.ranks_per_node;
-  place.node_rank = rank / group.ranks_per_node;
+  place.local_rank = (rank - group.first_rank) % group.ranks_per_node;
+  place.node_rank = group.first_node + (rank - group.first_rank) / group.ranks_per_node;
   std::map<std::string, std::string> environment;
   for (const std::string& variable : bind_rank(group.rank, place, inherited).env)
     environment[variable.substr(0, variable.find('='))] = variable.substr(variable.find('=') + 1);
   return environment;
 }
+
+// Two nodes of two ranks and one of four.
+const std::string three_nodes = "accelerator: cpu\ndevices: 2\nnum_nodes: 3\nbackend: ssh\nssh: {hosts: [a, b, {host: c, devices: 4}]}\n";
 
 const std::string contracts[] = {"torchrun", "fabric-cli", "env"};
 
@@ -70,7 +79,7 @@ BOOST_AUTO_TEST_CASE(row_1_auto_starts_a_process_for_each_gpu_that_the_code_will
     const Plan plan = plan_on(folder, "server-8xh100",
                               "accelerator: cuda\ndevices: " + devices + "\nprogram: {command: [train], contract: fabric-cli}\n");
     BOOST_TEST(plan.world_size == 8);
-    const auto environment = environment_of(plan.groups.front(), 7, {});
+    const auto environment = environment_of(plan, 7, {});
     BOOST_TEST(environment.at("LT_DEVICES") == "8");
     BOOST_TEST(environment.at("WORLD_SIZE") == "8");
   }
@@ -122,38 +131,45 @@ BOOST_AUTO_TEST_CASE(row_3_of_several_copies_of_fabric_one_starts_the_job) {
 BOOST_AUTO_TEST_CASE(row_4_one_rank_of_all_nodes_is_zero) {
   const Folder folder;
   for (const std::string& contract : contracts) {
-    // Several nodes are not run in this version, but bound: the template is that of the plan for one.
-    const Plan plan =
-        plan_on(folder, "laptop-2cpu", "accelerator: cpu\ndevices: 2\nprogram: {command: [train], contract: " + contract + "}\n");
-    int zeros = 0;
-    for (std::int64_t rank = 0; rank < 6; ++rank) {
-      const auto environment = environment_of(plan.groups.front(), rank, {"LOCAL_RANK=0"});
+    const Plan plan = plan_on(folder, "laptop-2cpu", three_nodes + "program: {command: [train], contract: " + contract + "}\n");
+    int zeros = 0, zeros_of_nodes = 0;
+    for (std::int64_t rank = 0; rank < plan.world_size; ++rank) {
+      const auto environment = environment_of(plan, rank, {"LOCAL_RANK=0"});
       zeros += environment.at("RANK") == "0";
-      BOOST_TEST(environment.at("LOCAL_RANK") == std::to_string(rank % 2));
+      zeros_of_nodes += environment.at("LOCAL_RANK") == "0";
+      BOOST_TEST(environment.at("RANK") == std::to_string(rank));
+      BOOST_TEST(environment.at("LOCAL_RANK") == std::to_string(rank < 4 ? rank % 2 : rank - 4));
+      BOOST_TEST(environment.at("NODE_RANK") == std::to_string(std::min<std::int64_t>(rank / 2, 2)));
     }
     BOOST_TEST(zeros == 1, contract);
+    BOOST_TEST(zeros_of_nodes == 3, contract);
   }
 }
 
 BOOST_AUTO_TEST_CASE(row_5_there_is_one_count_of_ranks) {
   const Folder folder;
   for (const std::string& contract : contracts) {
-    const Plan plan =
-        plan_on(folder, "laptop-2cpu", "accelerator: cpu\ndevices: 3\nprogram: {command: [train], contract: " + contract + "}\n");
-    std::int64_t ranks = 0;
-    for (const NodeGroup& group : plan.groups) ranks += group.nodes * group.ranks_per_node;
-    BOOST_TEST(ranks == plan.world_size);
-    for (std::int64_t rank = 0; rank < ranks; ++rank) {
-      const auto environment = environment_of(plan.groups.front(), rank, {"WORLD_SIZE=7", "LOCAL_WORLD_SIZE=7", "LT_NUM_NODES=7"});
-      BOOST_TEST(environment.at("WORLD_SIZE") == "3");
-      BOOST_TEST(environment.at("LOCAL_WORLD_SIZE") == "3");
-      if (contract == "fabric-cli") {
-        BOOST_TEST(environment.at("LT_DEVICES") == "3");
-        BOOST_TEST(environment.at("LT_NUM_NODES") == "1");
+    const std::string program = "program: {command: [train], contract: " + contract + "}\n";
+    for (const auto& [job, world] : {std::pair{"accelerator: cpu\ndevices: 3\n" + program, 3}, {three_nodes + program, 8}}) {
+      const Plan plan = plan_on(folder, "laptop-2cpu", job);
+      std::int64_t ranks = 0;
+      for (const NodeGroup& group : plan.groups) ranks += group.nodes * group.ranks_per_node;
+      BOOST_TEST(ranks == world);
+      BOOST_TEST(ranks == plan.world_size);
+      for (std::int64_t rank = 0; rank < ranks; ++rank) {
+        const auto environment = environment_of(plan, rank, {"WORLD_SIZE=7", "LOCAL_WORLD_SIZE=7", "LT_NUM_NODES=7"});
+        const std::string local = std::to_string(group_of(plan, rank).ranks_per_node);
+        BOOST_TEST(environment.at("WORLD_SIZE") == std::to_string(world));
+        BOOST_TEST(environment.at("LOCAL_WORLD_SIZE") == local);
+        if (contract == "fabric-cli") {
+          BOOST_TEST(environment.at("LT_DEVICES") == local);
+          BOOST_TEST(environment.at("LT_NUM_NODES") == std::to_string(plan.job.num_nodes));
+        }
       }
     }
   }
-  // Machines that differ are refused, and not multiplied.
+  // Machines of which one is meant are refused, and not multiplied.
+  folder.write("job.yaml", "fabric: 1\nname: train\naccelerator: cpu\ndevices: 3\nprogram: [train]\n");
   folder.write("machine.json", read_text(FABRIC_SOURCE_DIR "/tests/golden/hardware_of_several_machines/machine.json"));
   const ProgramRun run = run_fabric({"plan", "job.yaml", "--hardware", "machine.json"}, folder.path());
   BOOST_TEST(run.exit_code == 4);
@@ -163,15 +179,20 @@ BOOST_AUTO_TEST_CASE(row_5_there_is_one_count_of_ranks) {
 BOOST_AUTO_TEST_CASE(row_6_all_ranks_are_told_one_port) {
   const Folder folder;
   for (const std::string& contract : contracts) {
-    const Plan plan =
-        plan_on(folder, "laptop-2cpu", "accelerator: cpu\ndevices: 2\nprogram: {command: [train], contract: " + contract + "}\n");
-    // A plan has no port that a rank could choose or inherit: whoever binds it tells all.
-    const std::map<std::string, Text>& environment = plan.groups.front().rank.env;
-    BOOST_TEST((environment.at("MASTER_PORT") == Text(Binding::main_port)));
-    BOOST_TEST((environment.at("MASTER_ADDR") == Text(Binding::main_address)));
-    for (std::int64_t rank = 0; rank < 4; ++rank)
-      BOOST_TEST(environment_of(plan.groups.front(), rank, {"MASTER_PORT=1", "STANDALONE_PORT=2"}).at("MASTER_PORT") == "4711");
+    const Plan plan = plan_on(folder, "laptop-2cpu", three_nodes + "program: {command: [train], contract: " + contract + "}\n");
+    for (std::int64_t rank = 0; rank < plan.world_size; ++rank) {
+      // A plan has no port that a rank could choose or inherit: whoever binds it tells all.
+      const std::map<std::string, Text>& environment = group_of(plan, rank).rank.env;
+      BOOST_TEST((environment.at("MASTER_PORT") == Text(Binding::main_port)));
+      BOOST_TEST((environment.at("MASTER_ADDR") == Text(Binding::main_address)));
+      BOOST_TEST(environment_of(plan, rank, {"MASTER_PORT=1", "STANDALONE_PORT=2"}).at("MASTER_PORT") == "4711");
+    }
   }
+  // Nodes that are started one by one have nobody who could bind it for all.
+  folder.write("job.yaml", "fabric: 1\nname: train\naccelerator: cpu\ndevices: 2\nnum_nodes: 2\nprogram: [hostname]\n");
+  const ProgramRun by_hand = run_fabric({"apply", "job.yaml", "--node-rank", "1"}, folder.path());
+  BOOST_TEST(by_hand.exit_code == 125);
+  BOOST_TEST(contains(by_hand.err, "FAB5022"), by_hand.err);
 }
 
 BOOST_AUTO_TEST_CASE(row_7_what_a_parent_left_behind_is_removed_and_told) {
