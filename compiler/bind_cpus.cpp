@@ -62,7 +62,8 @@ CpuShares share_cpus(CpuBinding binding, const RanksToBind& ranks, const Host& h
   if (cuda) {
     for (const std::int64_t device : ranks.devices) {
       const auto gpu = std::find_if(host.gpus.begin(), host.gpus.end(), [device](const Gpu& g) { return g.index == device; });
-      const std::optional<std::int64_t> node = gpu == host.gpus.end() ? std::nullopt : gpu->numa_node;
+      std::optional<std::int64_t> node;
+      if (gpu != host.gpus.end()) node = gpu->numa_node;
       // A driver on a machine with one NUMA node may say that a GPU has none.
       const std::int64_t wanted = node.value_or(host.numa_nodes.size() < 2 ? places.front().node : -1);
       const auto place = std::find_if(places.begin(), places.end(), [wanted](const NumaPlace& p) { return p.node == wanted; });

@@ -214,7 +214,7 @@ class SlurmBackend : public LaunchBackend {
     tell_of_dropped_variables(diagnostics);
     refuse_for_slurm(plan, diagnostics);
     if (diagnostics.has_errors()) return submission;
-    submission.files.push_back(slurm_script(plan, self_));
+    submission.files.push_back(slurm_script(plan, plan.job.slurm->fabric.value_or(self_)));
     submission.questions = questions_for_slurm(plan);
     if (plan.job.slurm->shape == SlurmShape::srun) submission.cannot_promise = srun_cannot_promise(plan);
     submission.commands.push_back({"sbatch", "--parsable", slurm_script_name});

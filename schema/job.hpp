@@ -240,6 +240,7 @@ struct Slurm {
   std::vector<std::string> setup;
   std::vector<std::string> teardown;
   std::optional<Container> container;
+  std::optional<std::string> fabric;        // its path on the nodes
   std::map<std::string, Value> directives;  // a string, an integer, or true
   static constexpr auto fields() {
     return listed(field("shape", &Slurm::shape), field("partition", &Slurm::partition), field("account", &Slurm::account),
@@ -249,7 +250,8 @@ struct Slurm {
                   field("array", &Slurm::array), field("dependency", &Slurm::dependency), field("requeue", &Slurm::requeue),
                   field("lease", &Slurm::lease), field("output", &Slurm::output), field("modules", &Slurm::modules),
                   field("conda", &Slurm::conda), field("venv", &Slurm::venv), field("setup", &Slurm::setup),
-                  field("teardown", &Slurm::teardown), field("container", &Slurm::container), field("directives", &Slurm::directives));
+                  field("teardown", &Slurm::teardown), field("container", &Slurm::container), field("fabric", &Slurm::fabric),
+                  field("directives", &Slurm::directives));
   }
   friend bool operator==(const Slurm&, const Slurm&) = default;
 };
