@@ -55,7 +55,8 @@ void write_submission(const Submission& submission, const Plan& plan, const std:
   fs::create_directories(folder);
   std::vector<std::pair<std::string, std::string>> files = {{"plan.json", save_plan(plan)}};
   for (const Submission::File& file : submission.files) files.emplace_back(file.path, file.content);
-  std::vector<std::string> names = {"code"};
+  std::vector<std::string> names;
+  if (plan.job.code.take != CodeTake::none) names = {"code", "code.json"};
   for (const auto& [name, content] : files) names.push_back(name);
   for (const std::string& name : names)
     if (std::error_code error; fs::exists(fs::symlink_status(fs::path(folder) / name, error)))

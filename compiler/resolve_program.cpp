@@ -106,7 +106,7 @@ class ProgramResolver {
     const bool option = origin && sources_[origin->value.source].kind == Source::Kind::option;
     const std::string there = (fs::path(option ? outside_.working_directory : folder_) / written).lexically_normal().string();
     if (exists(there + "/bin/python")) return there + (there.ends_with('/') ? "bin/python" : "/bin/python");
-    if (written.find('/') != std::string::npos || exists(there)) return there;
+    if (written.find('/') != std::string::npos || (exists(there) && !exists(there + "/."))) return there;
     // A name is looked up where ranks start, on their own PATH.
     if (rules_.makes_environment || rules_.starts_elsewhere || job_.env.contains("PATH") || program_.env.contains("PATH")) return written;
     const std::string found = outside_.find_program ? outside_.find_program(written) : "";

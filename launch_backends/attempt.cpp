@@ -316,6 +316,7 @@ void Attempt::watch_agent(AgentLink& link, Clock::time_point now) {
   if (silent < stall || std::exchange(link.silence_told, true)) return;
   Value detail = Value::object();
   detail.set("seconds", silent);
+  detail.set("node", link.node);
   detail.set("message", silent_agent_message(link.node, link.agent_pid, silent));
   record_.event("stalled", std::move(detail));
 }

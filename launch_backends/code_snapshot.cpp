@@ -43,11 +43,13 @@ class Snapshot {
   Snapshot(std::string folder, const std::vector<std::string>& exclude, std::string into, CopyFor whom)
       : folder_(std::move(folder)), exclude_(exclude), into_(std::move(into)), whom_(whom) {
     taken_.folder = folder_;
+    own_ = fs::weakly_canonical(fs::path(into_).parent_path()).lexically_relative(fs::weakly_canonical(folder_));
     if (const std::optional<std::string> tracked = git(folder_, {"ls-files", "-z", "--cached"})) {
       known_.emplace();
       for (const std::string& name : names_in(*tracked)) know(name);
       const std::optional<std::string> others = git(folder_, {"ls-files", "-z", "--others", "--exclude-standard"});
-      for (const std::string& name : names_in(others.value_or("")))
+      if (!others) throw std::runtime_error("git did not list the files of " + folder_ + " that it does not track");
+      for (const std::string& name : names_in(*others))
         if (!is_of_runs(name)) know(name), untracked_.insert(name);
       if (std::optional<std::string> commit = git(folder_, {"rev-parse", "HEAD"}))
         taken_.git_commit = commit->substr(0, commit->find('\n'));
@@ -76,10 +78,10 @@ class Snapshot {
 
   // Of runs of fabric, wherever they are kept: their copies of the code would be copied with the code, each time twice as much.
   bool is_of_runs(const std::string& name) {
-    const fs::path path(name), own = fs::path(into_).parent_path().lexically_relative(folder_);
-    if (std::find(path.begin(), path.end(), "runs") != path.end()) return true;
+    const fs::path path(name);
+    if (!path.empty() && *path.begin() == "runs") return true;
     fs::path below;
-    return std::any_of(path.begin(), path.end(), [&](const fs::path& part) { return (below /= part) == own || is_run(below.string()); });
+    return std::any_of(path.begin(), path.end(), [&](const fs::path& part) { return (below /= part) == own_ || is_run(below.string()); });
   }
 
   bool is_run(const std::string& name) {
@@ -141,6 +143,7 @@ class Snapshot {
   const std::vector<std::string>& exclude_;
   const std::string into_;
   const CopyFor whom_;
+  fs::path own_;                                // the run that the copy is for, below folder_
   std::optional<std::set<std::string>> known_;  // of git, with the folders above
   std::map<std::string, bool> runs_;            // folders that were looked at
   std::set<std::string> untracked_;             // of these those that git would add

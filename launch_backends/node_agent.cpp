@@ -323,9 +323,8 @@ void NodeAgent::stop(const std::string& signal, double grace) {
     finish();
     return;
   }
-  const Clock::time_point at = Clock::now() + clock_time(grace);
-  if (phase_ == Phase::clearing) clear_by_ = std::min(*clear_by_, at);
   if (phase_ != Phase::running) return;
+  const Clock::time_point at = Clock::now() + clock_time(grace);
   const bool first = !kill_at_;
   kill_at_ = first ? at : std::min(*kill_at_, at);
   if (grace <= 0) {
@@ -362,7 +361,7 @@ void NodeAgent::reap() {
     rank->pid = 0;
     last_sign_ = Clock::now();
     // A wrapper, such as a shell, may die at once of the signal at which its program saves: that has the rest of the grace.
-    if (stop_signal_ != 0 && !killing_) rank->last_group = pid;
+    if (!killing_ && stop_signal_ != 0 && status == ExitStatus{true, stop_signal_}) rank->last_group = pid;
     else close(*rank);
     messages::RankExited& exit = rank->exit;
     exit.rank = rank->number;
@@ -412,10 +411,8 @@ void NodeAgent::follow_ranks() {
   if (phase_ == Phase::running && all_told()) {
     phase_ = Phase::clearing;
     if (has_children())
-      for (const ProcessEntry& process : living_descendants(getpid())) signal_process(process, stop_signal_ != 0 ? stop_signal_ : SIGTERM);
-    // What has left the group of its rank is told of a stop only now, and has what is left of the grace.
-    const Clock::time_point soon = Clock::now() + clearing_grace;
-    clear_by_ = killing_ ? Clock::now() : stop_signal_ != 0 ? std::max(soon, *kill_at_) : soon;
+      for (const ProcessEntry& process : living_descendants(getpid())) signal_process(process, SIGTERM);
+    clear_by_ = killing_ ? Clock::now() : Clock::now() + clearing_grace;
   }
 }
 

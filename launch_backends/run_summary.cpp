@@ -41,6 +41,12 @@ bool may_go_back(const RunDirectory& run) {
   return !plan || !plan->job.slurm || plan->job.slurm->requeue;
 }
 
+// A script of the shape srun is told to end in the same way by whoever cancels it and by SLURM when it puts the job back.
+bool may_have_been_put_back(const RunDirectory& run) {
+  const std::optional<Plan> plan = run.plan();
+  return plan && plan->job.slurm && plan->job.slurm->shape == SlurmShape::srun && plan->job.slurm->requeue;
+}
+
 }  // namespace
 
 std::string in_words(const SlurmJob& job, const SlurmStanding& found) {
@@ -89,19 +95,14 @@ RunSummary summary_by_files(const RunDirectory& run) {
   return summary;
 }
 
-// A script of the shape srun is told to end in the same way by whoever cancels it and by SLURM when it puts the job back.
-bool may_have_been_put_back(const RunDirectory& run) {
-  const std::optional<Plan> plan = run.plan();
-  return plan && plan->job.slurm && plan->job.slurm->shape == SlurmShape::srun && plan->job.slurm->requeue;
-}
-
 // Whether the files do not say how it stands. The end of a run that was lost with its node is not the last word: its job may be back in the
 // queue.
 bool is_open(const RunDirectory& run, const RunSummary& summary) {
   if (summary.standing.goes_on) return false;
   if (!summary.status.ended) return true;
-  const bool doubtful = summary.status.state == "lost" || (summary.status.state == "stopped" && may_have_been_put_back(run));
-  return doubtful && slurm_job_of(run.path());
+  const bool lost = summary.status.state == "lost";
+  if ((!lost && summary.status.state != "stopped") || !slurm_job_of(run.path())) return false;
+  return lost || may_have_been_put_back(run);
 }
 
 void settle(const RunDirectory& run, RunSummary& summary, RunStanding standing) {

@@ -1,10 +1,10 @@
 #include "launch_backends/slurm_limits.hpp"
 
-#include "schema/joined.hpp"
-
 #include <algorithm>
 #include <sstream>
 #include <vector>
+
+#include "schema/joined.hpp"
 
 namespace fabric {
 namespace {

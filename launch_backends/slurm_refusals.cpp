@@ -12,6 +12,7 @@
 #include "launch_backends/slurm_needs.hpp"
 #include "launch_backends/slurm_options.hpp"
 #include "launch_backends/slurm_srun_script.hpp"
+#include "schema/joined.hpp"
 
 namespace fabric {
 namespace {
@@ -37,8 +38,8 @@ class Refusals {
     nodes();
     memory();
     environments();
-    for (std::size_t i = 0; i < slurm_.setup.size(); ++i) command(slurm_.setup[i], Path("slurm") / "setup" / i);
-    for (std::size_t i = 0; i < slurm_.teardown.size(); ++i) command(slurm_.teardown[i], Path("slurm") / "teardown" / i);
+    commands(slurm_.setup, Path("slurm") / "setup");
+    commands(slurm_.teardown, Path("slurm") / "teardown");
     if (slurm_.container) container();
     if (slurm_.shape == SlurmShape::srun) shape_srun();
   }
@@ -291,22 +292,44 @@ class Refusals {
       if (text.starts_with(mark))
         return refuse("FAB5230", "sbatch reads no option behind the first command", at, "is not read",
                       "write it under slurm.directives, or as the field that it is");
-    // The whole script would be none: bash reads a command to its end before it runs it.
+  }
+
+  // The whole script would be none: bash reads a command to its end before it runs it.
+  void commands(const std::vector<std::string>& list, const Path& at) {
+    for (std::size_t i = 0; i < list.size(); ++i) command(list[i], at / i);
+    std::string why = complaint_of_bash(joined(list, "\n"));
+    if (why.empty()) return;
+    // The last one from which on there is something wrong, while all before it is whole.
+    std::size_t culprit = list.size();
+    while (culprit-- > 0) {
+      const auto here = list.begin() + static_cast<std::ptrdiff_t>(culprit);
+      const std::string rest = complaint_of_bash(joined({here, list.end()}, "\n"));
+      if (rest.empty() || !complaint_of_bash(joined({list.begin(), here}, "\n")).empty()) continue;
+      why = rest;
+      break;
+    }
+    culprit = std::min(culprit, list.size() - 1);
+    refuse("FAB5246", "bash cannot read `" + list[culprit].substr(0, list[culprit].find('\n')) + "`: " + why, at / culprit,
+           "is no whole command", "the items of the list are lines of the batch script, and end with the list");
+  }
+
+  // Why it is no whole command; empty: it is one, or there is no bash here.
+  static std::string complaint_of_bash(const std::string& text) {
+    const std::size_t slashes = text.size() - std::min(text.find_last_not_of('\\') + 1, text.size());
+    if (slashes % 2 == 1) return "a \\ at the end goes on with the next line";
     ProcessStart bash;
     bash.argv = {"bash", "-n"};
+    if (text.find("extglob") != std::string::npos) bash.argv = {"bash", "-O", "extglob", "-n"};
     bash.env = own_environment();
-    std::string said;
     try {
-      ProgramResult result = run_program(std::move(bash), text + '\n', std::size_t{1} << 16, std::chrono::seconds(10));
-      if (result.status.good() || result.timed_out) return;
-      said = std::move(result.errors);
+      const ProgramResult result = run_program(std::move(bash), text + '\n', std::size_t{1} << 16, std::chrono::seconds(10));
+      // Of a here-document without its end it only warns.
+      if ((result.status.good() && result.errors.find("here-document") == std::string::npos) || result.timed_out) return "";
+      const std::string said = result.errors.substr(0, result.errors.find('\n'));
+      return said.substr(said.starts_with("bash: ") ? std::string_view("bash: ").size() : 0);
     } catch (const std::system_error&) {
-      return;  // there is no bash here
+      return "";
     }
-    said = said.substr(0, said.find('\n'));
-    if (const std::string_view head = "bash: "; said.starts_with(head)) said.erase(0, head.size());
-    refuse("FAB5246", "bash cannot read `" + text.substr(0, text.find('\n')) + "`: " + said, at, "is no whole command",
-           "each item of the list is a command by itself; one of several lines is written as one item");
   }
 
   void container() {
@@ -328,6 +351,9 @@ class Refusals {
   }
 
   void shape_srun() {
+    if (slurm_.fabric)
+      refuse("FAB5247", "in the shape `srun` nothing of fabric runs on the nodes", "slurm.fabric", "is not used",
+             "leave it out, or write `shape: agent`");
     const auto by_agent = [&](const char* code, std::string message, const char* field, std::string help) {
       refuse(code, std::move(message), field, "needs an agent", std::move(help));
     };

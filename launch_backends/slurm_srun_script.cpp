@@ -293,7 +293,7 @@ void start_ranks(const Plan& plan, BatchLines& out) {
   std::string line = "srun --nodes=" + std::to_string(plan.job.num_nodes) + " --ntasks=" + std::to_string(plan.world_size) +
                      " --ntasks-per-node=" + std::to_string(group.ranks_per_node) +
                      " --cpus-per-task=" + std::to_string(slurm_cpus_per_rank(plan));
-  if (const std::string gres = slurm_gres(plan); !gres.empty()) line += " --gres=" + gres;
+  if (const std::string gres = slurm_gres(plan); !gres.empty()) line += " --gres=" + bash_word(gres);
   line += " \\\n  --distribution=block --export=ALL --input=none --output=nodes/%n/rank-%t.log --open-mode=append \\\n";
   line += "  --kill-on-bad-exit=1 --wait=0 \\\n";
   if (container_by_srun(plan))

@@ -68,8 +68,11 @@ void NodeAgent::watch_silence() {
       continue;
     }
     const ProcessSample sample = sample_process(rank.sampled);
-    activities.push_back(
-        {rank.number, rank.sampled, sample.state, cpus_between(rank.sample, sample, apart), sample.system_call, rank.step});
+    // One that has gone since, as the commands of a shell do, was at work.
+    if (sample.state == '?') activities.push_back({rank.number, rank.pid, 'R', 1, -1, rank.step});
+    else
+      activities.push_back(
+          {rank.number, rank.sampled, sample.state, cpus_between(rank.sample, sample, apart), sample.system_call, rank.step});
   }
   const double silent = std::chrono::duration<double>(now - last_sign_).count();
   const std::optional<Suspect> suspect = find_suspect(activities, job_.group.accelerator);

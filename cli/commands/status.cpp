@@ -45,6 +45,9 @@ struct RunState {
   std::vector<StartStage> start;
 };
 
+// Of an agent that does not answer its controller tells.
+std::optional<std::int64_t> node_of_stall(const Event& stalled) { return stalled.node ? stalled.node : integer_in(stalled.detail, "node"); }
+
 void take_event(const Event& event, RunState& run) {
   const Value& d = event.detail;
   if (event.kind == "run_started") {
@@ -59,7 +62,7 @@ void take_event(const Event& event, RunState& run) {
   if (event.kind == "checkpoint")
     if (const std::string path = text_in(d, "path"); !path.empty()) run.checkpoint = path;
   if (!event.rank) return;
-  if (run.stalled && event.time > run.stalled->time) run.stalled.reset();
+  if (run.stalled && node_of_stall(*run.stalled) == event.node && event.time > run.stalled->time) run.stalled.reset();
   RankState& rank = run.ranks[*event.rank];
   rank.node = event.node.value_or(rank.node);
   rank.heard = std::max(rank.heard, event.time);
@@ -91,7 +94,7 @@ RunState state_of(const RunDirectory& run) {
   // An agent that does not answer is not the better for what its ranks print.
   const bool of_ranks = state.stalled && state.stalled->detail.find("suspect");
   for (const auto& [number, rank] : state.ranks)
-    if (of_ranks && state.stalled && rank.heard > state.stalled->time) state.stalled.reset();
+    if (of_ranks && state.stalled && node_of_stall(*state.stalled) == rank.node && rank.heard > state.stalled->time) state.stalled.reset();
   return state;
 }
 
