@@ -174,11 +174,13 @@ def scale(bench, fabric, Row, Spread):
         unlike_nodes(cluster)
         subprocess.run([fabric, "plan", wide_job(bench, nodes), "--hardware", cluster, "-o", plan], check=True, stdout=subprocess.DEVNULL)
         runs = [json.loads(subprocess.run([program, plan, "--hold", "3"], check=True, stdout=subprocess.PIPE).stdout) for _ in range(1 if bench.quick else 5)]
-        start = Spread([run["when"]["last_rank"]["seconds"] for run in runs], 2)
+        stage = {name: Spread([run["when"][name]["seconds"] for run in runs], 2) for name in ("greeted", "bound", "last_rank")}
+        start = stage["last_rank"]
         cpu = Spread([run["when"]["last_rank"]["cpu"] for run in runs], 2)
         memory = max(run["memory_mib"] for run in runs)
         count = runs[0]["bytes"]
-        ours = (f"{start} s to the last rank, {cpu} s of them computing; {memory:.0f} MiB; told {count['messages_to_agents']} times, {count['to_agents'] / 1000:.1f} kB to each; "
+        ours = (f"all agents heard after {stage['greeted']} s, all prepared after {stage['bound']} s, the last rank started after {start} s, {cpu} s of them computing; "
+                f"{memory:.0f} MiB; told {count['messages_to_agents']} times, {count['to_agents'] / 1000:.1f} kB to each; "
                 f"heard {count['from_agents'] / 1e6:.1f} MB, {count['per_ping'] / nodes:.0f} bytes a node for a ping")
         # Each agent reads what is said to any: it must not grow with their number.
         holds = count["to_agents"] < 20000 and (nodes < 10000 or start.median < 10)
