@@ -212,7 +212,12 @@ void BodyReader::take(const BashStatement& statement, bool before) {
   const BashCommand& command = statement.commands.front();
   for (const std::string_view word : {"shift", "set --"})
     if (text_.substr(statement.begin, statement.end - statement.begin).find(word) != std::string_view::npos) variables_.forget_arguments();
-  Item item{.text = written(statement.begin, statement.end), .begin = statement.begin, .end = statement.end, .name = "", .exported = false};
+  Item item{.text = written(statement.begin, statement.end) + (statement.background ? " &" : ""),
+            .begin = statement.begin,
+            .end = statement.end,
+            .name = "",
+            .exported = false,
+            .background = statement.background};
   const bool alone = statement.commands.size() == 1;
   if (alone && is_struck_out_directive(command)) return;
   if (!alone && before && begins_with(statement, "cd") && statement.operators.front() == "&&") {
@@ -229,10 +234,13 @@ void BodyReader::take(const BashStatement& statement, bool before) {
   if (before && changes_folder(statement)) lose_folder();
   if (alone && (word == "module" || word == "ml")) return module(command, std::move(item));
   if (alone && before && environment(command, word, item)) return;
-  if (std::all_of(statement.commands.begin(), statement.commands.end(), [](const BashCommand& c) { return only_prints(c); })) {
+  // What goes on printing beside the ranks may be asked for by $!.
+  if (!statement.background &&
+      std::all_of(statement.commands.begin(), statement.commands.end(), [](const BashCommand& c) { return only_prints(c); })) {
     item.fate = Fate::dropped;
     printed_.push_back({item.begin, item.end});
-  } else if (has_word(word, shell_matters) && !(word == "set" && command.words.size() > 1 && command.words[1] == "--")) {
+  } else if (has_word(word, shell_matters) && !(word == "set" && command.words.size() > 1 && command.words[1] == "--") &&
+             !(word == "wait" && waits_for_others(command, before))) {
     item.fate = Fate::dropped;
     if (word == "trap") trapped_.push_back({item.begin, item.end});
     for (const std::string& flag : command.words)
@@ -240,6 +248,14 @@ void BodyReader::take(const BashStatement& statement, bool before) {
         ends_at_failure_ = true;
   }
   items_.push_back(std::move(item));
+}
+
+// For what the script has left in the background, on this side of the launch. Who waits for the ranks waits for nobody: they have ended.
+bool BodyReader::waits_for_others(const BashCommand& command, bool before) const {
+  for (const std::string& name : names_in_bash(command_text(command)))
+    if (ids_of_ranks_.contains(name)) return false;
+  return std::any_of(items_.begin() + static_cast<std::ptrdiff_t>(before ? 0 : launch_item_), items_.end(),
+                     [](const Item& item) { return item.fate == Fate::kept && item.background; });
 }
 
 // NAME=value ..., export NAME=value ... each for itself.
@@ -267,6 +283,7 @@ bool BodyReader::assignments(const BashCommand& command, const std::string& word
       continue;
     }
     variables_.assign(part, exported);
+    if (launches_in_background_ && part.ends_with("$!") && !waits_for_others({}, false)) ids_of_ranks_.insert(name);
     Item one = item;
     one.fate = Fate::assigned;
     one.name = name;
@@ -453,6 +470,7 @@ void BodyReader::take_launch(const BashStatement& statement, bool waited_for) {
   out_.launch = read_launch_line(command, variables_);
   out_.launch_at = command.begin;
   launch_end_ = command.end;
+  launches_in_background_ = statement.background;
   if (open_folder_) out_.launch->before.insert(out_.launch->before.begin(), "cd \"$BATCH_FOLDER\" || exit");
   for (const std::string& name : names_in_bash(command_text(command))) consumed_.insert(name);
   tell_of_sequel(statement, chosen, waited_for);

@@ -43,6 +43,7 @@ class BodyReader {
     std::string name;         // of a variable that is assigned
     bool exported = false;    // it
     bool of_meeting = false;  // where and how ranks find each other
+    bool background = false;
   };
   using Range = std::pair<std::size_t, std::size_t>;
 
@@ -65,6 +66,7 @@ class BodyReader {
   void take_launch(const BashStatement& statement, bool waited_for);
   void tell_of_sequel(const BashStatement& statement, std::size_t chosen, bool waited_for);
   void no_launch();
+  bool waits_for_others(const BashCommand& command, bool before) const;
   std::string written(std::size_t begin, std::size_t end) const;
   std::string written_part(const std::string& part) const;
 
@@ -96,13 +98,14 @@ class BodyReader {
   std::vector<Item> items_;
   std::size_t launch_item_ = 0;
   std::size_t launch_end_ = 0;
+  bool launches_in_background_ = false;
   bool ends_at_failure_ = false;
   bool open_folder_ = false;  // where the launch stands, only the shell knows
   std::string lead_;          // what stands before the launch in its statement, and is done whatever comes of it
   bool modules_are_plain_ = true;
   bool sources_something_ = false;
   std::vector<std::size_t> hooks_;  // items that make conda known
-  std::set<std::string> of_meeting_, in_blocks_, needed_, of_launch_, consumed_;
+  std::set<std::string> of_meeting_, in_blocks_, needed_, of_launch_, consumed_, ids_of_ranks_;
   std::vector<Range> bound_, printed_, trapped_, others_, hidden_;
   std::optional<Range> arguments_;  // where one of the script is named
 };
