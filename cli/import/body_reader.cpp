@@ -61,10 +61,22 @@ bool begins_with(const BashStatement& statement, std::string_view word) {
   return !first.words.empty() && first.words.front() == word;
 }
 
+bool is_pipe(const std::string& sign) { return sign == "|" || sign == "|&"; }
+
+// That of the script: what goes on in the background, and each part of a pipe, has one of its own.
 bool changes_folder(const BashStatement& statement) {
-  return std::any_of(statement.commands.begin(), statement.commands.end(), [](const BashCommand& c) {
+  const auto moves = [](const BashCommand& c) {
     return !c.words.empty() && (c.words.front() == "cd" || c.words.front() == "pushd" || c.words.front() == "popd");
-  });
+  };
+  const std::size_t joints = statement.operators.size();
+  for (std::size_t i = 0; !statement.background && i < statement.commands.size(); ++i)
+    if (moves(statement.commands[i]) && !(i > 0 && is_pipe(statement.operators[i - 1])) && !(i < joints && is_pipe(statement.operators[i])))
+      return true;
+  return false;
+}
+
+bool all_are_and(const std::vector<std::string>& operators) {
+  return std::all_of(operators.begin(), operators.end(), [](const std::string& sign) { return sign == "&&"; });
 }
 
 std::string command_text(const BashCommand& command) {
@@ -93,6 +105,16 @@ BashStatement part_of(const BashStatement& statement, std::size_t from, std::siz
           .background = statement.background && to == statement.commands.size(),
           .begin = statement.commands[from].begin,
           .end = to == statement.commands.size() ? statement.end : statement.commands[to - 1].end};
+}
+
+// cd x || ..., and cd x && make || exit 1: behind it the script is there, or nowhere.
+bool or_ends(const BashStatement& statement) {
+  if (statement.operators.back() != "||") return false;
+  if (statement.commands.size() == 2) return true;
+  const BashCommand& last = statement.commands.back();
+  const std::size_t others = statement.commands.size() - 1;
+  return !last.words.empty() && last.words.front() == "exit" && all_are_and({statement.operators.begin(), statement.operators.end() - 1}) &&
+         !changes_folder(part_of(statement, 1, others));
 }
 
 }  // namespace
@@ -220,7 +242,7 @@ void BodyReader::take(const BashStatement& statement, bool before) {
             .background = statement.background};
   const bool alone = statement.commands.size() == 1;
   if (alone && is_struck_out_directive(command)) return;
-  if (!alone && before && begins_with(statement, "cd") && statement.operators.front() == "&&") {
+  if (!alone && before && begins_with(statement, "cd") && !statement.background && all_are_and(statement.operators)) {
     take(part_of(statement, 0, 1), before);
     return take(part_of(statement, 1, statement.commands.size()), before);
   }
@@ -228,9 +250,10 @@ void BodyReader::take(const BashStatement& statement, bool before) {
   if (std::any_of(statement.commands.begin(), statement.commands.end(), [](const BashCommand& c) { return c.compound; }))
     return block(std::move(item));
   if (alone && (assignments(command, word, item) || defaults(command, item))) return;
-  // Of cd x || exit 1, too.
-  if (word == "cd" && command.words.size() <= 2 && (alone || (statement.commands.size() == 2 && statement.operators.front() == "||")))
+  if (word == "cd" && command.words.size() <= 2 && !statement.background && (alone || or_ends(statement))) {
+    item.only_moves = statement.commands.size() <= 2;
     return change_folder(command, std::move(item), before);
+  }
   if (before && changes_folder(statement)) lose_folder();
   if (alone && (word == "module" || word == "ml")) return module(command, std::move(item));
   if (alone && before && environment(command, word, item)) return;
@@ -333,7 +356,7 @@ void BodyReader::block(Item item) {
   }
   for (const std::size_t at : command_beginnings(item)) {
     const std::string_view here = text_.substr(at, item.end - at);
-    if (here.starts_with("cd ") || here.starts_with("pushd ")) lose_folder();
+    if (!item.background && (here.starts_with("cd ") || here.starts_with("pushd "))) lose_folder();
     for (const std::string_view word : launch_words)
       if (here.starts_with(word)) hidden_.push_back({at, at + word.find_last_not_of(' ') + 1});
   }
@@ -465,7 +488,9 @@ void BodyReader::take_launch(const BashStatement& statement, bool waited_for) {
       likelihood = found;
     }
   const BashCommand& command = statement.commands[chosen];
+  const std::string folder = last_folder_;
   take_lead(statement, chosen);
+  if (statement.background && !open_folder_) last_folder_ = folder;  // of the script, which goes on where it was
   launch_item_ = items_.size();
   out_.launch = read_launch_line(command, variables_);
   out_.launch_at = command.begin;

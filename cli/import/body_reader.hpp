@@ -44,6 +44,7 @@ class BodyReader {
     bool exported = false;    // it
     bool of_meeting = false;  // where and how ranks find each other
     bool background = false;
+    bool only_moves = false;  // to another folder
   };
   using Range = std::pair<std::size_t, std::size_t>;
 

@@ -77,6 +77,7 @@ void BodyReader::find_needed() {
 
 void BodyReader::sort_out() {
   std::set<std::string> assigned;
+  std::set<std::size_t> moves;
   bool works_somewhere = false;  // commands that may name files
   for (std::size_t i = 0; i < items_.size(); ++i) {
     Item& item = items_[i];
@@ -86,6 +87,7 @@ void BodyReader::sort_out() {
     if (!wanted) continue;
     std::vector<ScriptPart>& list = before ? out_.setup : out_.teardown;
     list.push_back({item.text, item.begin});
+    if (item.only_moves) moves.insert(item.begin);
     if (!arguments_ && names_arguments(item.text) && !defines_function(item.text)) arguments_ = Range{item.begin, item.end};
     const bool of_shell = item.text.starts_with("ulimit") || item.text.starts_with("umask") || item.text.starts_with("module ") ||
                           item.text.starts_with("unset ");
@@ -94,8 +96,8 @@ void BodyReader::sort_out() {
       works_somewhere = true;
   }
   // The last command may have been for the ranks alone.
-  while (!out_.setup.empty() && out_.setup.back().text.starts_with("cd ") && !open_folder_) out_.setup.pop_back();
-  while (!out_.teardown.empty() && out_.teardown.back().text.starts_with("cd ")) out_.teardown.pop_back();
+  while (!out_.setup.empty() && moves.contains(out_.setup.back().at) && !open_folder_) out_.setup.pop_back();
+  while (!out_.teardown.empty() && moves.contains(out_.teardown.back().at)) out_.teardown.pop_back();
   if (!out_.setup.empty() && works_somewhere) {
     out_.setup.insert(out_.setup.begin(), {"cd " + bash_word(start_), begin_});
     // In fabric's script a command that fails ends the job.
