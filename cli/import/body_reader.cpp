@@ -502,21 +502,23 @@ void BodyReader::take_launch(const BashStatement& statement, bool waited_for) {
   items_.push_back(std::move(item));
 }
 
-// mkdir x && cd x && srun ...: each for itself, and what fails ends the script, so that no rank starts.
+// mkdir x && cd x && srun ...: each for itself, and what fails ends the script, so that no rank starts. What feeds the ranks may never end
+// where nobody reads it, and is left out; where they start if something fails, that does not end the script.
 void BodyReader::take_lead(const BashStatement& statement, std::size_t chosen) {
-  if (chosen == 0) return;
-  const auto lead_ends = statement.operators.begin() + static_cast<std::ptrdiff_t>(chosen);
-  if (std::all_of(statement.operators.begin(), lead_ends, [](const std::string& sign) { return sign == "&&"; })) {
-    for (std::size_t i = 0; i < chosen; ++i) {
-      const std::size_t before = items_.size();
-      take(part_of(statement, i, i + 1), true);
-      for (std::size_t item = before; item < items_.size(); ++item)
-        if (items_[item].fate == Fate::kept) items_[item].text += " || exit";
-    }
-    return;
+  std::size_t fed = chosen;
+  while (fed > 0 && is_pipe(statement.operators[fed - 1])) --fed;
+  const bool if_it_fails = fed > 0 && statement.operators[fed - 1] == "||";
+  const std::size_t told = if_it_fails ? 0 : fed;
+  if (told < chosen) lead_ = in_one_line(written(statement.commands[told].begin, statement.commands[chosen].begin));
+  const bool each = all_are_and({statement.operators.begin(), statement.operators.begin() + static_cast<std::ptrdiff_t>(fed)});
+  for (std::size_t from = 0; from < fed;) {
+    const std::size_t to = each ? from + 1 : fed;
+    const std::size_t before = items_.size();
+    take(part_of(statement, from, to), true);
+    for (std::size_t item = before; item < items_.size(); ++item)
+      if (items_[item].fate == Fate::kept) items_[item].text += if_it_fails ? " || :" : " || exit";
+    from = to;
   }
-  take(part_of(statement, 0, chosen), true);
-  lead_ = in_one_line(written(statement.begin, statement.commands[chosen].begin));
 }
 
 void BodyReader::tell_of_sequel(const BashStatement& statement, std::size_t chosen, bool waited_for) {
