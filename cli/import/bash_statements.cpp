@@ -51,15 +51,29 @@ class StatementReader {
     std::vector<BashStatement> all;
     for (;;) {
       skip_space(true);
-      if (at_ >= text_.size()) return all;
+      if (at_ >= text_.size()) break;
       const std::size_t before = at_;
       BashStatement statement = one();
       if (!statement.commands.empty()) all.push_back(std::move(statement));
       if (at_ == before) ++at_;  // a stray sign
     }
+    for (BashStatement& statement : all)
+      for (BashCommand& c : statement.commands)
+        for (const Document& document : read_)
+          if (document.announced >= c.begin && document.announced < c.end && document.begin >= c.end)
+            c.documents.emplace_back(document.begin, document.end);
+    return all;
   }
 
  private:
+  struct Document {
+    std::string word;
+    bool tabs = false;
+    std::size_t announced = 0;
+    std::size_t begin = 0;
+    std::size_t end = 0;
+  };
+
   bool starts(std::string_view what) const { return text_.substr(at_).starts_with(what); }
 
   void skip_space(bool lines) {
@@ -77,14 +91,16 @@ class StatementReader {
   // Documents that were announced by << follow their line.
   void newline() {
     ++at_;
-    for (const auto& [word, tabs] : std::exchange(documents_, {})) {
+    for (Document& document : std::exchange(announced_, {})) {
+      document.begin = at_;
       while (at_ < text_.size()) {
-        const std::size_t end = std::min(text_.find('\n', at_), text_.size());
-        std::string_view line = text_.substr(at_, end - at_);
-        at_ = std::min(end + 1, text_.size());
-        if (tabs) line.remove_prefix(std::min(line.find_first_not_of('\t'), line.size()));
-        if (line == word) break;
+        document.end = std::min(text_.find('\n', at_), text_.size());
+        std::string_view line = text_.substr(at_, document.end - at_);
+        at_ = std::min(document.end + 1, text_.size());
+        if (document.tabs) line.remove_prefix(std::min(line.find_first_not_of('\t'), line.size()));
+        if (line == document.word) break;
       }
+      read_.push_back(std::move(document));
     }
   }
 
@@ -113,9 +129,6 @@ class StatementReader {
     if (at_ < text_.size() && text_[at_] == '&') {
       statement.background = true;
       ++at_;
-    } else if (at_ < text_.size() && text_[at_] == '\n' && !documents_.empty()) {
-      newline();
-      statement.end = at_ > 0 && text_[at_ - 1] == '\n' ? at_ - 1 : at_;
     }
     return statement;
   }
@@ -194,7 +207,7 @@ class StatementReader {
       std::string name;
       for (const char sign : text_.substr(target, at_ - target))
         if (sign != '"' && sign != '\'' && sign != '\\') name += sign;
-      documents_.emplace_back(name, tabs);
+      announced_.push_back({.word = name, .tabs = tabs, .announced = begin});
     }
     c.redirections.emplace_back(text_.substr(begin, at_ - begin));
     return true;
@@ -307,7 +320,7 @@ class StatementReader {
 
   std::string_view text_;
   std::size_t at_;
-  std::vector<std::pair<std::string, bool>> documents_;
+  std::vector<Document> announced_, read_;
 };
 
 }  // namespace

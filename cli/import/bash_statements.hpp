@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace fabric {
@@ -17,6 +18,8 @@ struct BashCommand {
   bool compound = false;
   std::size_t begin = 0;
   std::size_t end = 0;
+  // Of each document that it reads and that stands behind it: where that begins, and the end of the line that closes it.
+  std::vector<std::pair<std::size_t, std::size_t>> documents;
 };
 
 // Commands joined by |, && and ||, up to a newline, a ; or a &.
@@ -26,7 +29,7 @@ struct BashStatement {
   std::vector<std::size_t> operators_at;  // where each begins
   bool background = false;
   std::size_t begin = 0;
-  std::size_t end = 0;  // behind its last word, and behind the documents that belong to it
+  std::size_t end = 0;  // behind its last word
 };
 
 // What a statement does with what its command at `at` prints, and what it does behind it: | tee log, and || exit 1. As written.

@@ -104,7 +104,7 @@ BashStatement part_of(const BashStatement& statement, std::size_t from, std::siz
           .operators_at = cut(statement.operators_at, to - 1),
           .background = statement.background && to == statement.commands.size(),
           .begin = statement.commands[from].begin,
-          .end = to == statement.commands.size() ? statement.end : statement.commands[to - 1].end};
+          .end = statement.commands[to - 1].end};
 }
 
 // cd x || ..., and cd x && make || exit 1: behind it the script is there, or nowhere.
@@ -142,6 +142,15 @@ std::string BodyReader::written(std::size_t begin, std::size_t end) const {
     for (std::size_t at = 0; (at = text.find(variable, at)) != std::string::npos; at += submitted_.size())
       if (bash_word(submitted_) == submitted_) text.replace(at, std::string_view(variable).size(), submitted_);
       else break;
+  return text;
+}
+
+// Behind the line that announces them.
+std::string BodyReader::documents_of(const BashStatement& statement) const {
+  std::string text;
+  for (const BashCommand& command : statement.commands)
+    for (const auto& [begin, end] : command.documents)
+      if (begin >= statement.end && begin < end) text += '\n' + written(begin, end);
   return text;
 }
 
@@ -234,7 +243,7 @@ void BodyReader::take(const BashStatement& statement, bool before) {
   const BashCommand& command = statement.commands.front();
   for (const std::string_view word : {"shift", "set --"})
     if (text_.substr(statement.begin, statement.end - statement.begin).find(word) != std::string_view::npos) variables_.forget_arguments();
-  Item item{.text = written(statement.begin, statement.end) + (statement.background ? " &" : ""),
+  Item item{.text = written(statement.begin, statement.end) + (statement.background ? " &" : "") + documents_of(statement),
             .begin = statement.begin,
             .end = statement.end,
             .name = "",
@@ -514,9 +523,12 @@ void BodyReader::take_lead(const BashStatement& statement, std::size_t chosen) {
   for (std::size_t from = 0; from < fed;) {
     const std::size_t to = each ? from + 1 : fed;
     const std::size_t before = items_.size();
-    take(part_of(statement, from, to), true);
+    const BashStatement part = part_of(statement, from, to);
+    const std::string documents = documents_of(part);
+    take(part, true);
     for (std::size_t item = before; item < items_.size(); ++item)
-      if (items_[item].fate == Fate::kept) items_[item].text += if_it_fails ? " || :" : " || exit";
+      if (std::string& text = items_[item].text; items_[item].fate == Fate::kept)
+        text.insert(text.size() - (text.ends_with(documents) ? documents.size() : 0), if_it_fails ? " || :" : " || exit");
     from = to;
   }
 }

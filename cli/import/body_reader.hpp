@@ -69,6 +69,7 @@ class BodyReader {
   void no_launch();
   bool waits_for_others(const BashCommand& command, bool before) const;
   std::string written(std::size_t begin, std::size_t end) const;
+  std::string documents_of(const BashStatement& statement) const;
   std::string written_part(const std::string& part) const;
 
   // sorted_body.cpp: what becomes of it.

@@ -11,7 +11,11 @@ namespace {
 
 std::vector<std::string> texts(const std::string& text) {
   std::vector<std::string> all;
-  for (const BashStatement& s : bash_statements(text, 0, text.size())) all.push_back(text.substr(s.begin, s.end - s.begin));
+  for (const BashStatement& s : bash_statements(text, 0, text.size())) {
+    all.push_back(text.substr(s.begin, s.end - s.begin));
+    for (const BashCommand& c : s.commands)
+      for (const auto& [begin, end] : c.documents) all.back() += '[' + text.substr(begin, end - begin) + ']';
+  }
   return all;
 }
 
@@ -44,8 +48,11 @@ BOOST_AUTO_TEST_CASE(statements_end_where_bash_ends_them) {
   is("for i in 1 2; do if x; then y; fi; done; z", {"for i in 1 2; do if x; then y; fi; done", "z"});
   is("case $x in a) b;; *) c;; esac\nd", {"case $x in a) b;; *) c;; esac", "d"});
   is("f() { a; b; }\nfunction g { c; }\n(d; e) >o\n{ h; } 2>&1", {"f() { a; b; }", "function g { c; }", "(d; e) >o", "{ h; } 2>&1"});
-  is("cat <<EOF >f\nif a; then\nEOF\nb", {"cat <<EOF >f\nif a; then\nEOF", "b"});
-  is("cat <<-'E'\n\tx\n\tE\nb", {"cat <<-'E'\n\tx\n\tE", "b"});
+  is("cat <<EOF >f\nif a; then\nEOF\nb", {"cat <<EOF >f[if a; then\nEOF]", "b"});
+  is("cat <<-'E'\n\tx\n\tE\nb", {"cat <<-'E'[\tx\n\tE]", "b"});
+  is("a <<A; b <<B &\n1\nA\n2\nB\nc", {"a <<A[1\nA]", "b <<B[2\nB]", "c"});
+  is("{ a <<A; } <<B\n1\nA\n2\nB\n{ c <<C\n3\nC\n}", {"{ a <<A; } <<B[1\nA][2\nB]", "{ c <<C\n3\nC\n}"});
+  is("a <<A", {"a <<A"});
   is("A=(1 2\n 3) B=x; [[ a == b ]] && c", {"A=(1 2\n 3) B=x", "[[ a == b ]] && c"});
   is("echo done; while read x; do echo fi; done < f\nz", {"echo done", "while read x; do echo fi; done < f", "z"});
   is("a 'unclosed\nb", {"a 'unclosed\nb"});
