@@ -117,13 +117,26 @@ bool or_ends(const BashStatement& statement) {
          !changes_folder(part_of(statement, 1, others));
 }
 
+// Whether nothing that does something goes on beside what statements[at] has left in the background.
+bool is_waited_for(const std::vector<BashStatement>& statements, std::size_t at) {
+  const auto does_nothing = [](const BashCommand& c) {
+    return !c.compound && (c.words.empty() || c.words.front() == "export" || c.words.front() == "trap" || only_prints(c));
+  };
+  for (std::size_t i = at + 1; i < statements.size(); ++i) {
+    if (begins_with(statements[i], "wait")) return true;
+    const std::vector<BashCommand>& commands = statements[i].commands;
+    if (statements[i].background || !std::all_of(commands.begin(), commands.end(), does_nothing)) return false;
+  }
+  return false;
+}
+
 }  // namespace
 
 BatchBody BodyReader::read() {
   const std::vector<BashStatement> statements = with_functions_in_place(bash_statements(text_, begin_, text_.size()));
   const std::size_t launch = choose_launch(statements);
   for (std::size_t i = 0; i < statements.size(); ++i) {
-    if (i == launch) take_launch(statements[i], i + 1 < statements.size() && begins_with(statements[i + 1], "wait"));
+    if (i == launch) take_launch(statements[i], is_waited_for(statements, i));
     else take(statements[i], i < launch);
   }
   if (launch == statements.size()) no_launch();
