@@ -7,6 +7,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "launch_backends/bind_ranks.hpp"
 #include "launch_backends/process.hpp"
 #include "launch_backends/slurm_container.hpp"
 #include "launch_backends/slurm_needs.hpp"
