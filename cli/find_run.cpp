@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "cli/planning.hpp"
 #include "launch_backends/slurm_array.hpp"
 #include "schema/spelling.hpp"
 
@@ -57,8 +58,6 @@ std::optional<std::string> find_run_of_index(const std::string& asked, const std
 }
 
 }  // namespace
-
-std::string runs_folder(const Arguments& arguments) { return arguments.value("runs").value_or("runs"); }
 
 std::optional<WaitingTask> find_waiting_task(const std::string& asked, const std::string& runs) {
   const std::optional<TaskNamed> named = find_task(asked, runs);

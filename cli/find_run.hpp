@@ -18,9 +18,6 @@ RunDirectory find_run(const Arguments& arguments);
 // array of that name the run of index 3: throws UsageError where that index has not begun, and so has no run yet.
 std::optional<std::string> folder_of_run(const std::string& asked, const std::string& runs);
 
-// The folder of all runs: --runs, or `runs` here.
-std::string runs_folder(const Arguments& arguments);
-
 // Of the last array of a name an index that SLURM has not begun, by NAME_3 or a path that ends so.
 struct WaitingTask {
   std::string array;  // its folder

@@ -22,6 +22,7 @@ inline constexpr Option hardware_option{"--hardware", "FILE",
 inline constexpr Option node_rank_option{
     "--node-rank", "N", "Of a job with several num_nodes, start the part of this node alone; the others are started by hand too."};
 inline constexpr Option runs_option{"--runs", "DIR", "Where runs are kept; `runs` in the working directory by default."};
+inline std::string runs_folder(const Arguments& arguments) { return arguments.value("runs").value_or("runs"); }
 inline constexpr Option stage_option{"--stage", "",
                                      "Copy this fabric to hosts of ssh that lack it, into ~/.cache/fabric/builds there, and use it there."};
 inline constexpr Option format_option{"--format", "human|json", "Form of what is printed; human by default."};

@@ -5,6 +5,7 @@
 #include "cli/outside.hpp"
 #include "cli/plan_diff.hpp"
 #include "cli/show_plan.hpp"
+#include "schema/joined.hpp"
 #include "schema/json.hpp"
 #include "schema/sha256.hpp"
 
@@ -66,11 +67,7 @@ void tell_of_variables(const Plan& saved, const Plan& now, std::vector<Note>& no
     if (lacks(after->names, name)) change(name, " is gone");
   for (const std::string& name : after->names)
     if (lacks(before->names, name)) change(name, " is new");
-  if (changes.empty()) {
-    std::string names;
-    for (const std::string& name : after->names) names += (names.empty() ? "" : ", ") + name;
-    changes = "the value of one of " + names;
-  }
+  if (changes.empty()) changes = "the value of one of " + joined(after->names);
   notes.push_back({"inherited variables have changed: " + changes, {}});
 }
 
@@ -131,15 +128,12 @@ Planning plan_saved(const std::string& name, const std::string& text, const std:
   if (!saved) return p;
   p = plan_job(saved->plan.request, self, std::nullopt, node_rank, stage);
   const std::string remake = way_out.empty() ? "look at it and save it again: " + remake_line(saved->plan.request, name) : way_out;
-  const std::vector<Diagnostic>& said = p.compilation.diagnostics.all();
-  const bool some_are_silent = std::any_of(said.begin(), said.end(), [](const Diagnostic& d) { return d.code == "FAB5301"; });
-  if (!p.compilation.plan && some_are_silent) return p;
+  // What would be planned is not known as long as not all machines answer.
+  if (p.compilation.provisional) return p;
   if (!p.compilation.plan) {
     refuse(p.compilation.diagnostics, "FAB6002", name + " is stale: its job does not give a plan any more", remake);
     return p;
   }
-  // What would be planned is not known as long as not all machines answer.
-  if (p.compilation.provisional) return p;
   // In the form that a file has: there 1800.0 and 1800 are the same.
   const std::optional<Value> now = read_json(canonical_json(to_value(*p.compilation.plan)));
   const std::vector<Difference> changed = differences(saved->value, *now);

@@ -138,7 +138,7 @@ Compilation compile(const Request& request, const Outside& outside, const std::f
   const BackendRules rules = rules_of(outside, c.checked->job);
   const Hardware machines = hardware(c.checked->job, c.diagnostics);
   c.provisional = machines.source == partly_seen_hardware;
-  if (c.diagnostics.has_errors() && !c.provisional) return c;
+  if (c.diagnostics.has_errors() && (!c.provisional || machines.groups.empty())) return c;
   // What does not go with machines that nobody has seen may go with them all the same.
   Diagnostics unsaid;
   std::optional<Resolution> resolution = resolve_auto(c.checked->job, machines, c.provisional ? unsaid : c.diagnostics, rules);

@@ -5,6 +5,7 @@
 #include "compiler/merge_layers.hpp"
 #include "compiler/set_option.hpp"
 #include "schema/job_schema.hpp"
+#include "schema/joined.hpp"
 #include "schema/spelling.hpp"
 #include "schema/utf8.hpp"
 
@@ -97,12 +98,10 @@ bool apply_profiles(const Request& request, const JobFile& file, const Reading& 
       if (profile) continue;  // the schema says what is wrong with it
       const std::uint32_t source = reading.sources.add({"--profile", name, Source::Kind::option});
       const std::optional<std::string> meant = closest(name, names);
-      std::string known;
-      for (const std::string& n : names) known += (known.empty() ? "" : ", ") + n;
       Diagnostic d{.code = "FAB2020",
                    .message = "the job has no profile `" + name + "`",
                    .at = Span{source, 0, static_cast<std::uint32_t>(name.size())},
-                   .help = names.empty() ? "the file has no `profiles` section" : "its profiles are: " + known};
+                   .help = names.empty() ? "the file has no `profiles` section" : "its profiles are: " + joined(names)};
       if (meant) {
         d.help = "did you mean `" + *meant + "`?";
         d.fix = Fix{*d.at.span, *meant};

@@ -18,6 +18,7 @@
 #include "launch_backends/process_tree.hpp"
 #include "launch_backends/rank_output.hpp"
 #include "launch_backends/stall.hpp"
+#include "schema/joined.hpp"
 
 namespace fabric {
 namespace {
@@ -237,9 +238,7 @@ void Attempt::obey(AgentLink& link, const Message& message) {
     if (!ready.scrubbed.empty() && scrubbed_told_ != ready.scrubbed) {
       scrubbed_told_ = ready.scrubbed;
       Value detail = Value::object();
-      std::string list;
-      for (const std::string& name : ready.scrubbed) list += (list.empty() ? "" : ", ") + name;
-      detail.set("message", "inherited variables of another launcher were removed: " + list);
+      detail.set("message", "inherited variables of another launcher were removed: " + joined(ready.scrubbed));
       detail.set("scrubbed", to_value(ready.scrubbed));
       record_.event("note", std::move(detail));
     }

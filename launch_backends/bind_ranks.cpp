@@ -8,6 +8,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "schema/joined.hpp"
 #include "schema/number_list.hpp"
 
 namespace fabric {
@@ -18,8 +19,7 @@ std::optional<std::string> value_of(Binding binding, const RankPlace& place) {
     case Binding::main_address: return place.main_address;
     case Binding::main_port: return std::to_string(place.main_port);
     case Binding::device_ids: {
-      std::string list;
-      for (const std::string& device : place.devices) list += (list.empty() ? "" : ",") + device;
+      const std::string list = joined(place.devices, ",");
       return list.empty() ? std::nullopt : std::optional(list);
     }
     case Binding::node_name: return place.node_name;

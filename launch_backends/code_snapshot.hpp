@@ -29,8 +29,8 @@ struct CodeTaken {
 constexpr std::int64_t most_code_files = 20'000;
 constexpr std::int64_t most_code_bytes = std::int64_t{256} << 20;
 
-// Copies folder to `into`, which must not be there. In a work tree of git those files that git knows or would add are copied, but no
-// `runs` and nothing of the run that the copy is for; elsewhere all that are not hidden, but no environment (pyvenv.cfg) and no `runs`.
+// Copies folder to `into`, which must not be there. In a work tree of git those files are copied that git tracks, or would add and are
+// of no run of fabric; elsewhere all that are not hidden, of no run, and of no environment (pyvenv.cfg).
 // What is not copied, such as data, is a link to where it is, so that a path beside the code leads to it; not so where the copy is for
 // other machines, and links in the code stay what they are. exclude: patterns of fnmatch(3) of paths below folder, of what is not to be
 // copied either. Appears whole or not at all. Throws std::runtime_error that says what to do.

@@ -19,6 +19,7 @@
 #include "launch_backends/slurm_refusals.hpp"
 #include "launch_backends/slurm_script.hpp"
 #include "launch_backends/slurm_srun_script.hpp"
+#include "schema/joined.hpp"
 
 namespace fabric {
 namespace {
@@ -106,17 +107,12 @@ void tell_of_dropped_variables(Diagnostics& diagnostics) {
   if (names.empty()) return;
   std::sort(names.begin(), names.end());
   std::sort(fields.begin(), fields.end());
-  const auto list = [](const std::vector<std::string>& words) {
-    std::string text;
-    for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
-    return text;
-  };
   diagnostics.add({.severity = Severity::warning,
                    .code = "FAB5229",
-                   .message = "sbatch is not told of " + list(names) + ": the job says what it is to have",
+                   .message = "sbatch is not told of " + joined(names) + ": the job says what it is to have",
                    .at = Place(Path("backend")),
                    .label = "from the environment",
-                   .help = "write what counts into the job" + (fields.empty() ? std::string() : " (" + list(fields) + ")") +
+                   .help = "write what counts into the job" + (fields.empty() ? std::string() : " (" + joined(fields) + ")") +
                            ", or unset them; who submits job.sbatch by hand has to unset them too"});
 }
 

@@ -297,6 +297,7 @@ class Refusals {
 
   // The whole script would be none: bash reads a command to its end before it runs it.
   void commands(const std::vector<std::string>& list, const Path& at) {
+    if (list.empty()) return;
     for (std::size_t i = 0; i < list.size(); ++i) command(list[i], at / i);
     std::string why = complaint_of_bash(joined(list, "\n"));
     if (why.empty()) return;

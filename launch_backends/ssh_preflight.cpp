@@ -12,6 +12,7 @@
 #include "launch_backends/answer_question.hpp"
 #include "launch_backends/process.hpp"
 #include "launch_backends/protocol.hpp"
+#include "schema/joined.hpp"
 
 namespace fabric {
 namespace {
@@ -268,9 +269,7 @@ class Preflight {
     std::set<std::string> names;
     for (const NetworkInterface& interface : interfaces)
       if (!interface.loopback) names.insert(interface.name);
-    std::string text;
-    for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
-    return text.empty() ? "none" : text;
+    return names.empty() ? "none" : joined({names.begin(), names.end()});
   }
 
   void refuse_address(const HostTable& table) {
@@ -328,11 +327,7 @@ std::size_t HostTable::hosts() const {
 
 std::vector<Note> HostTable::notes() const {
   std::vector<Note> notes;
-  for (const auto& [what, hosts] : lines_) {
-    std::string text;
-    for (const std::string& host : hosts) text += (text.empty() ? "" : ", ") + host;
-    notes.push_back({text + ": " + what, {}});
-  }
+  for (const auto& [what, hosts] : lines_) notes.push_back({joined(hosts) + ": " + what, {}});
   return notes;
 }
 
@@ -367,7 +362,10 @@ Hardware hardware_of(SshFleet& fleet, const std::string& place, std::vector<bool
   const std::vector<SshFleet::Answer> answers = fleet.ask_all(inquiry);
   tell_who_cannot_be_asked(fleet, place, told, diagnostics);
   const auto first = std::find_if(answers.begin(), answers.end(), [](const auto& answer) { return answer.report.has_value(); });
-  if (first == answers.end()) return hardware;
+  if (first == answers.end()) {
+    hardware.source = partly_seen_hardware;
+    return hardware;
+  }
   for (std::size_t i = 0; i < answers.size(); ++i) {
     const std::optional<messages::Report>& report = answers[i].report;
     if (!report) hardware.source = partly_seen_hardware;

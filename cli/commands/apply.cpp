@@ -1,6 +1,5 @@
 #include "cli/carry_out.hpp"
 #include "cli/commands/commands.hpp"
-#include "cli/find_run.hpp"
 #include "cli/outside.hpp"
 #include "cli/planning.hpp"
 #include "cli/rank_filter.hpp"

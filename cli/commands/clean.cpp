@@ -3,7 +3,6 @@
 #include <filesystem>
 
 #include "cli/commands/commands.hpp"
-#include "cli/find_run.hpp"
 #include "cli/outside.hpp"
 #include "cli/planning.hpp"
 #include "launch_backends/process.hpp"

@@ -2,7 +2,6 @@
 #include <ctime>
 
 #include "cli/commands/commands.hpp"
-#include "cli/find_run.hpp"
 #include "cli/planning.hpp"
 #include "cli/spoken.hpp"
 #include "launch_backends/process.hpp"

@@ -3,7 +3,6 @@
 #include "cli/carry_out.hpp"
 #include "cli/command_line_job.hpp"
 #include "cli/commands/commands.hpp"
-#include "cli/find_run.hpp"
 #include "cli/job_as_yaml.hpp"
 #include "cli/outside.hpp"
 #include "cli/planning.hpp"

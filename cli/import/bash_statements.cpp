@@ -361,10 +361,11 @@ bool is_bash_name(std::string_view text) {
   return !text.empty() && is_name_start(text.front()) && std::all_of(text.begin(), text.end(), is_name_part);
 }
 
+bool is_pipe(std::string_view sign) { return sign == "|" || sign == "|&"; }
+
 BashSequel bash_sequel(std::string_view text, const BashStatement& statement, std::size_t at) {
-  const auto is_pipe = [&](std::size_t i) { return statement.operators[i] == "|" || statement.operators[i] == "|&"; };
   std::size_t behind = at;
-  while (behind < statement.operators.size() && is_pipe(behind)) ++behind;
+  while (behind < statement.operators.size() && is_pipe(statement.operators[behind])) ++behind;
   const auto part = [&](std::size_t first, std::size_t last) {
     if (first >= last || last >= statement.commands.size()) return std::string_view();
     return text.substr(statement.operators_at[first], statement.commands[last].end - statement.operators_at[first]);

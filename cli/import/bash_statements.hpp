@@ -39,6 +39,9 @@ struct BashSequel {
 };
 BashSequel bash_sequel(std::string_view text, const BashStatement& statement, std::size_t at);
 
+// Whether an operator between two commands hands on what the first one prints.
+bool is_pipe(std::string_view sign);
+
 // The statements of text[begin, end).
 std::vector<BashStatement> bash_statements(std::string_view text, std::size_t begin, std::size_t end);
 

@@ -61,8 +61,6 @@ bool begins_with(const BashStatement& statement, std::string_view word) {
   return !first.words.empty() && first.words.front() == word;
 }
 
-bool is_pipe(const std::string& sign) { return sign == "|" || sign == "|&"; }
-
 // That of the script: what goes on in the background, and each part of a pipe, has one of its own.
 bool changes_folder(const BashStatement& statement) {
   const auto moves = [](const BashCommand& c) {

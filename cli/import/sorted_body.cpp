@@ -4,6 +4,7 @@
 #include "cli/import/body_reader.hpp"
 #include "compiler/check_job.hpp"
 #include "launch_backends/bash_word.hpp"
+#include "schema/joined.hpp"
 #include "schema/source_map.hpp"
 
 namespace fabric {
@@ -235,9 +236,7 @@ void BodyReader::tell() {
          "looks at them", "give them: `fabric import SCRIPT --args \"WORDS\"`");
   if (!out_.launch) return;
   tell_of_names();
-  std::string assumed;
-  for (const std::string& one : out_.launch->assumed) assumed += (assumed.empty() ? "" : ", ") + one;
-  if (!assumed.empty())
+  if (const std::string assumed = joined(out_.launch->assumed); !assumed.empty())
     warn("FAB6112", assumed + " unless the environment of whoever submits says otherwise", out_.launch_at, launch_end_,
          "a default of the script", "write another value into the job, if it is another");
   for (const std::string& remark : out_.launch->remarks)
