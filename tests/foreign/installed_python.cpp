@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <regex>
 
+#include "schema/sha256.hpp"
+
 namespace fabric::testing {
 namespace {
 
@@ -54,6 +56,18 @@ void is_unmodified(const Folder& folder, const std::string& package, const std::
                "d = m.distribution(sys.argv[1])\n"
                "print(d.version, hashlib.sha256(open(d.locate_file(sys.argv[2]), 'rb').read()).hexdigest())\n");
   BOOST_TEST_REQUIRE(shell(folder, "python look.py " + package + " " + file).text == version + " " + sha256 + "\n");
+}
+
+std::optional<fs::path> public_script(const std::string& sha256, const std::string& name) {
+  const fs::path file = fs::path(interpreter()).parent_path().parent_path() / "public" / sha256 / name;
+  if (fs::exists(file)) {
+    BOOST_TEST_REQUIRE(sha256_hex(read_text(file)) == sha256);
+    return file;
+  }
+  BOOST_TEST_MESSAGE("left out: tests/foreign/setup found no " << name << "; FABRIC_PUBLIC_SCRIPTS names a folder that has it as "
+                                                               << sha256);
+  BOOST_TEST(true);
+  return std::nullopt;
 }
 
 }  // namespace fabric::testing

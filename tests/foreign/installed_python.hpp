@@ -2,6 +2,8 @@
 // program `fabric` is first on its PATH.
 #pragma once
 
+#include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +29,9 @@ std::vector<std::string> metrics_of(const std::string& text, const std::string& 
 // That a file of a package, named as its RECORD does, is the one of this version, byte for byte.
 void is_unmodified(const Folder& folder, const std::string& package, const std::string& version, const std::string& file,
                    const std::string& sha256);
+
+// A script of public.txt that setup has laid down, by its SHA-256 and name; nothing, with a word of why, where it could not.
+std::optional<std::filesystem::path> public_script(const std::string& sha256, const std::string& name);
 
 inline const std::string ours = FABRIC_BINARY_DIR "/bin/fabric ";
 
