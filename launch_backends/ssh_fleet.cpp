@@ -141,10 +141,10 @@ void SshFleet::connect_again() {
 void SshFleet::find_sockets() {
   std::vector<std::string> hosts;
   for (const auto& link : links_) hosts.push_back(link->name);
-  const std::vector<std::string> open = open_masters(how_, hosts);
+  const std::vector<UsersConnection> connections = connections_of_user(how_, hosts);
   for (std::size_t i = 0; i < links_.size(); ++i) {
-    links_[i]->is_users = !open[i].empty();
-    links_[i]->socket = links_[i]->is_users ? open[i] : file_of(*links_[i], "");
+    links_[i]->is_users = connections[i].open;
+    links_[i]->socket = links_[i]->is_users ? connections[i].socket : file_of(*links_[i], "");
   }
 }
 
@@ -159,7 +159,7 @@ void SshFleet::start(Link& link) {
   const bool copies = there_ == FabricThere::copied;
   if (is_here(link)) start.argv = {self_, "host", "--nonce", link.nonce, "--lease", lease};
   else
-    start.argv = ssh_words(how_, link.is_users ? SshRole::guest : SshRole::master, link.socket, link.name,
+    start.argv = ssh_words(how_, link.is_users ? SshRole::guest_only : SshRole::master, link.socket, link.name,
                            start_program(program_, "host --nonce " + link.nonce + " --lease " + lease, copies, link.nonce));
   start.env = own_environment();
   DescriptorPair to = make_pipe(), from = make_pipe();

@@ -88,7 +88,7 @@ class SshFleet {
     FileDescriptor process;
     std::unique_ptr<FramePipe> pipe;
     std::string nonce;
-    std::string socket;                       // that calls for the host go through
+    std::string socket;                       // that calls for the host go through; empty: where the user's settings have it
     bool is_users = false;                    // the socket: it is that of a connection which the user holds open
     std::string fabric;                       // its path there, once connected
     std::optional<std::size_t> copied_bytes;  // of the program, while it is being copied

@@ -9,7 +9,13 @@
 
 namespace fabric {
 
-// The path of the socket of each host, with % doubled as ssh reads it; empty where no such connection is open, or ssh says nothing of it.
-std::vector<std::string> open_masters(const Ssh& how, const std::vector<std::string>& hosts);
+struct UsersConnection {
+  bool open = false;
+  std::string socket;  // its path, with % doubled as ssh reads it; empty: ssh finds it by itself, if it is open
+};
+
+// That of each host. Where the first and the last host have one, and nothing makes the name of its socket depend on the way to a host, all
+// others are believed to have one too and are not asked about: who goes through it hears soon that there is none (SshRole::guest_only).
+std::vector<UsersConnection> connections_of_user(const Ssh& how, const std::vector<std::string>& hosts);
 
 }  // namespace fabric

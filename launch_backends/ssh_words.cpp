@@ -39,17 +39,13 @@ std::vector<std::string> ssh_words(const Ssh& how, SshRole role, const std::stri
   std::vector<std::string> words = {"ssh"};
   words.insert(words.end(), how.options.begin(), how.options.end());
   // A terminal would mix the streams and change ends of lines; a forwarding would be made once more by each call.
-  words.insert(words.end(), {"-T",   "-x",
-                             "-o",   "BatchMode=yes",
-                             "-o",   "RemoteCommand=none",
-                             "-o",   "ClearAllForwardings=yes",
-                             "-o",   "PermitLocalCommand=no",
-                             "-o",   "ConnectTimeout=10",
-                             "-o",   role == SshRole::master ? "ControlMaster=yes" : "ControlMaster=no",
-                             "-o",   "ControlPersist=no",
-                             "-S",   socket,
-                             "--",   host,
-                             command});
+  words.insert(words.end(), {"-T", "-x", "-o", "BatchMode=yes", "-o", "RemoteCommand=none", "-o", "ClearAllForwardings=yes", "-o",
+                             "PermitLocalCommand=no", "-o", "ConnectTimeout=10", "-o",
+                             role == SshRole::master ? "ControlMaster=yes" : "ControlMaster=no", "-o", "ControlPersist=no"});
+  if (!socket.empty()) words.insert(words.end(), {"-S", socket});
+  // What goes through a connection that is there has no need of a way of its own.
+  if (role == SshRole::guest_only) words.insert(words.end(), {"-o", "ProxyCommand=false"});
+  words.insert(words.end(), {"--", host, command});
   return words;
 }
 

@@ -16,12 +16,13 @@ std::string quoted_word(const std::string& word);
 std::string on_host(const std::string& fabric, const std::string& words);
 
 enum class SshRole {
-  master,  // other calls go through its connection, at the path of a socket
-  guest,   // goes through that of a master, if it can
+  master,      // other calls go through its connection, at the path of a socket
+  guest,       // goes through that of a master, if it can
+  guest_only,  // does so, or fails
 };
 
 // ssh, the user's own options first since the first of two counts, then what a run needs, the host and the command. Nothing of it is
-// secret: what is goes over stdin.
+// secret: what is goes over stdin. socket: of the master; empty: where the user's own settings have it.
 std::vector<std::string> ssh_words(const Ssh& how, SshRole role, const std::string& socket, const std::string& host,
                                    const std::string& command);
 

@@ -35,6 +35,14 @@ BOOST_AUTO_TEST_CASE(the_users_options_come_first_and_the_host_behind_a_line) {
   }
 }
 
+// Otherwise a connection of the user's that is not there any more would be replaced by one that nobody else goes through.
+BOOST_AUTO_TEST_CASE(who_only_goes_through_the_users_connection_makes_none) {
+  const std::vector<std::string> words = ssh_words({}, SshRole::guest_only, "", "gpu1", "true");
+  BOOST_TEST((std::find(words.begin(), words.end(), "ProxyCommand=false") != words.end()));
+  BOOST_TEST((std::find(words.begin(), words.end(), "ControlMaster=no") != words.end()));
+  BOOST_TEST((std::find(words.begin(), words.end(), "-S") == words.end()));
+}
+
 BOOST_AUTO_TEST_CASE(options_that_would_break_a_call_are_refused) {
   const auto refused = [](std::vector<std::string> options) {
     std::vector<std::size_t> all;

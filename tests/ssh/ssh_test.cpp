@@ -204,6 +204,25 @@ BOOST_AUTO_TEST_CASE(a_connection_that_the_user_holds_open_is_used) {
   BOOST_TEST(logins("h3") == before[2] + 1);
   BOOST_TEST(logins("h4") == before[3] + 1);
 
+  // Where the first and the last have one, those between are believed to, until they say otherwise.
+  const Job between("ssh: {hosts: [h1, h3, h4, h2], options: [-F, " + (hosts.home() / "shared.conf").string() +
+                    "]}\nprogram: [sh, -c, 'echo from $RANK']\n");
+  const ProgramResult mixed = between.fabric({"apply", "job.yaml"});
+  BOOST_TEST(mixed.status.shell_code() == 0, said(mixed));
+  for (int rank = 0; rank < 4; ++rank) BOOST_TEST(between.log(rank, rank) == "from " + std::to_string(rank) + '\n');
+  BOOST_TEST(logins("h1") == before[0]);
+  BOOST_TEST(logins("h2") == before[1]);
+  BOOST_TEST(logins("h3") == before[2] + 2);
+  BOOST_TEST(logins("h4") == before[3] + 2);
+  const auto fourth = open_to("h4");
+  BOOST_REQUIRE(eventually([&] { return fs::exists(sockets / "h4"); }));
+  const Job warm("ssh: {hosts: [h1, h4, h2], options: [-F, " + (hosts.home() / "shared.conf").string() + "]}\nprogram: ['true']\n");
+  const ProgramResult all_open = warm.fabric({"apply", "job.yaml"});
+  BOOST_TEST(all_open.status.shell_code() == 0, said(all_open));
+  BOOST_TEST(logins("h4") == before[3] + 3);  // that of the user
+  fourth->signal(SIGTERM);
+  fourth->wait(seconds(5));
+
   // It is the user's, and stays. One that ends before anything came through it is done without.
   BOOST_TEST(hosts.shell("ssh -F shared.conf -O check h1").status.good());
   const fs::path bashrc = hosts.home() / ".bashrc";
