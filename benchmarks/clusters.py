@@ -68,15 +68,20 @@ def slurm(bench, fabric, Row, Spread):
     mark = "here is rank"
     job.write_text(json.dumps({"fabric": 1, "name": "hello", "backend": "slurm", "accelerator": "cpu", "num_nodes": 4, "devices": 1, "threads": 1,
                                "program": {"command": ["sh", "-c", f"echo {mark} $RANK"]}}))
-    script = bench.work / "hello.py"
-    script.write_text(f"import os\nprint('{mark}', os.environ['RANK'], flush=True)\n")
-    torchrun = [bench.python(), "-m", "torch.distributed.run", "--nnodes", "4", "--nproc-per-node", "1", "--rdzv-backend", "c10d", "--rdzv-endpoint", "n1:29500", script]
+    program = bench.work / "hello.py"
+    program.write_text(f"import os\nprint('{mark}', os.environ['RANK'], flush=True)\n")
+    torchrun = [bench.python(), "-m", "torch.distributed.run", "--nnodes", "4", "--nproc-per-node", "1", "--rdzv-backend", "c10d", "--rdzv-endpoint", "n1:29500", program]
     ours = [fabric, "apply", job, "--runs", bench.work / "slurm-runs"]
     bare = ["srun", "-N4", "sh", "-c", f"echo {mark} $SLURM_PROCID"]
-    times, queued, chance = {"fabric": [], "srun": [], "torchrun": []}, [], random.Random(4)
+    script, said = bench.work / "hello.sbatch", bench.work / "hello.out"
+    script.write_text(f"#!/bin/bash\n#SBATCH -N4 --output={said}\nsrun sh -c 'echo {mark} $SLURM_PROCID'\n")
+    batch = ["sh", "-c", f": >{said}; sbatch --quiet {script} && tail -f {said} | grep -m1 '{mark}'"]
+    commands = {"fabric": ours, "allocation": ["salloc", "--quiet", "-N4", *ours, "--in-allocation"], "srun": bare, "sbatch": batch,
+                "torchrun": ["srun", "-N4", *torchrun]}
+    times, queued, chance = {name: [] for name in commands}, [], random.Random(4)
     with Cluster(bench.work, "slurm_cluster", "--nodes", "4") as cluster:
         for turn in range(-1, rounds):
-            for name, command in (("fabric", ours), ("srun", bare), ("torchrun", ["srun", "-N4", *torchrun])):
+            for name, command in commands.items():
                 if name == "torchrun" and turn >= 3:
                     continue
                 seconds = cluster.first_line(command, mark)
@@ -86,11 +91,14 @@ def slurm(bench, fabric, Row, Spread):
                     queued.append(cluster.seconds_in_queue())
                 # Its scheduler looks into the queue each half second or second: no turn is to meet it as the last one did.
                 time.sleep(chance.random())
-    total, bare, torchrun = (Spread(times[name], 2) for name in ("fabric", "srun", "torchrun"))
+    total, allocation, bare, batch, torchrun = (Spread(times[name], 2) for name in commands)
     ours = Spread([seconds - wait for seconds, wait in zip(times["fabric"], queued)], 2)
-    yield Row("four SLURM nodes, a rank each: from command to the first line of a rank", f"{total} s; {ours} s without the wait for SLURM's scheduler, {Spread(queued, 2)} s",
-              f"srun {bare} s; torchrun under srun {torchrun} s", "without that wait at most 0.5 s more than srun", ours.median <= bare.median + 0.5,
-              "fabric apply; srun -N4 sh; srun -N4 python -m torch.distributed.run")
+    yield Row("four SLURM nodes, a rank each: from command to the first line of a rank, in an allocation of its own", f"{allocation} s",
+              f"srun {bare} s; torchrun under srun {torchrun} s", "at most 0.5 s more than srun", allocation.median <= bare.median + 0.5,
+              "salloc -N4 fabric apply --in-allocation; srun -N4 sh; srun -N4 python -m torch.distributed.run")
+    yield Row("the same by a batch job", f"{total} s; {ours} s without the wait for SLURM's scheduler, {Spread(queued, 2)} s",
+              f"sbatch of a script with that srun {batch} s", "without that wait at most 0.5 s more than srun", ours.median <= bare.median + 0.5,
+              "fabric apply; sbatch, and tail -f of its output")
 
 
 def ssh(bench, fabric, Row, Spread):

@@ -7,7 +7,6 @@
 #include "cli/render_diagnostics.hpp"
 #include "cli/render_submission.hpp"
 #include "cli/show_hardware.hpp"
-#include "launch_backends/make_launch_backend.hpp"
 #include "schema/json.hpp"
 
 namespace fabric {
@@ -115,8 +114,12 @@ std::optional<std::int64_t> node_rank_of(const Arguments& arguments) {
   return text ? std::optional(read_node_rank(*text)) : std::nullopt;
 }
 
+BackendOptions backend_options_of(const Arguments& arguments) {
+  return {.stage = arguments.has("stage"), .in_allocation = arguments.has("in-allocation")};
+}
+
 Planning plan_job(const Request& request, const std::string& self, const std::optional<std::string>& hardware_file,
-                  std::optional<std::int64_t> node_rank, bool stage) {
+                  std::optional<std::int64_t> node_rank, const BackendOptions& options) {
   Planning p;
   std::optional<Hardware> recorded;
   if (hardware_file) {
@@ -127,11 +130,12 @@ Planning plan_job(const Request& request, const std::string& self, const std::op
   }
   Compilation of_file = std::move(p.compilation);
   p.compilation = compile(request, make_outside(self), [&](const JobSpec& job, Diagnostics& diagnostics) {
-    if (stage && job.backend != BackendName::ssh)
-      throw UsageError(
-          "`--stage` copies fabric to hosts that ssh reaches, and the backend of this job is " + std::string(name_of(job.backend)),
-          "leave it out");
-    p.backend = make_launch_backend(job.backend, self, stage);
+    const std::string which = "and the backend of this job is " + std::string(name_of(job.backend));
+    if (options.stage && job.backend != BackendName::ssh)
+      throw UsageError("`--stage` copies fabric to hosts that ssh reaches, " + which, "leave it out");
+    if (options.in_allocation && job.backend != BackendName::slurm)
+      throw UsageError("`--in-allocation` starts on the nodes of a job of SLURM, " + which, "leave it out, or give --set backend=slurm");
+    p.backend = make_launch_backend(job.backend, self, options);
     if (recorded && job.backend == BackendName::local) is_one_machine(*recorded, *hardware_file, of_file.diagnostics);
     return recorded ? p.backend->for_job(job, *recorded) : p.backend->probe(job, diagnostics);
   });

@@ -11,6 +11,7 @@
 #include "cli/command.hpp"
 #include "compiler/compile.hpp"
 #include "launch_backends/launch_backend.hpp"
+#include "launch_backends/make_launch_backend.hpp"
 #include "launch_backends/process.hpp"
 
 namespace fabric {
@@ -25,6 +26,8 @@ inline constexpr Option runs_option{"--runs", "DIR", "Where runs are kept; `runs
 inline std::string runs_folder(const Arguments& arguments) { return arguments.value("runs").value_or("runs"); }
 inline constexpr Option stage_option{"--stage", "",
                                      "Copy this fabric to hosts of ssh that lack it, into ~/.cache/fabric/builds there, and use it there."};
+inline constexpr Option in_allocation_option{
+    "--in-allocation", "", "Run in the allocation of SLURM that this shell has, as from salloc, at once and without a job of its own."};
 inline constexpr Option format_option{"--format", "human|json", "Form of what is printed; human by default."};
 
 struct Planning {
@@ -47,10 +50,13 @@ Request request_of(const Arguments& arguments);
 std::vector<std::string> command_line(std::string_view command, const std::string& job, const Request& request);
 
 // hardware_file: plan for that machine; questions about paths are then left open.
-// node_rank: of several nodes, the one that is to be started by hand. stage: fabric is copied to hosts that lack it; throws UsageError
-// where the job's backend has none.
+// node_rank: of several nodes, the one that is to be started by hand. Throws UsageError where an option is for another backend than that of
+// the job.
 Planning plan_job(const Request& request, const std::string& self, const std::optional<std::string>& hardware_file,
-                  std::optional<std::int64_t> node_rank = std::nullopt, bool stage = false);
+                  std::optional<std::int64_t> node_rank = std::nullopt, const BackendOptions& options = {});
+
+// --stage and --in-allocation.
+BackendOptions backend_options_of(const Arguments& arguments);
 
 // What --node-rank says. Throws UsageError.
 std::int64_t read_node_rank(const std::string& text);

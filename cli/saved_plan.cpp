@@ -122,11 +122,11 @@ bool looks_like_saved_plan(std::string_view text) {
 }
 
 Planning plan_saved(const std::string& name, const std::string& text, const std::string& self, const std::string& way_out,
-                    std::optional<std::int64_t> node_rank, bool stage) {
+                    std::optional<std::int64_t> node_rank, const BackendOptions& options) {
   Planning p;
   const std::optional<Saved> saved = load(name, text, way_out, p.compilation);
   if (!saved) return p;
-  p = plan_job(saved->plan.request, self, std::nullopt, node_rank, stage);
+  p = plan_job(saved->plan.request, self, std::nullopt, node_rank, options);
   const std::string remake = way_out.empty() ? "look at it and save it again: " + remake_line(saved->plan.request, name) : way_out;
   // What would be planned is not known as long as not all machines answer.
   if (p.compilation.provisional) return p;

@@ -22,8 +22,8 @@ void refuse_saved_plan(const std::string& job);
 
 // The plan that `text`, the content of the file `name`, holds, planned again on this machine. Good only if nothing has changed
 // since it was saved; else its diagnostics name what did (FAB6xxx). way_out is their help; by default, to save the plan again. node_rank:
-// as for plan_job, and stage.
+// as for plan_job, and options.
 Planning plan_saved(const std::string& name, const std::string& text, const std::string& self, const std::string& way_out = "",
-                    std::optional<std::int64_t> node_rank = std::nullopt, bool stage = false);
+                    std::optional<std::int64_t> node_rank = std::nullopt, const BackendOptions& options = {});
 
 }  // namespace fabric

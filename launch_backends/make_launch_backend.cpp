@@ -8,11 +8,11 @@
 
 namespace fabric {
 
-std::unique_ptr<LaunchBackend> make_launch_backend(BackendName name, const std::string& self, bool stage) {
+std::unique_ptr<LaunchBackend> make_launch_backend(BackendName name, const std::string& self, const BackendOptions& options) {
   switch (name) {
     case BackendName::local: return make_local_backend(self);
-    case BackendName::slurm: return make_slurm_backend(self);
-    case BackendName::ssh: return make_ssh_backend(self, stage);
+    case BackendName::slurm: return make_slurm_backend(self, options.in_allocation);
+    case BackendName::ssh: return make_ssh_backend(self, options.stage);
   }
   assert(!"a backend without a row");
   return nullptr;

@@ -8,8 +8,13 @@
 
 namespace fabric {
 
-// The backend of that name. self: absolute path of the running `fabric`, which it starts as its agent. stage: it is copied to hosts of ssh
-// that lack it; other backends have no such hosts.
-std::unique_ptr<LaunchBackend> make_launch_backend(BackendName name, const std::string& self, bool stage = false);
+// What is asked of a backend beside the job. Each is for one of them.
+struct BackendOptions {
+  bool stage = false;          // ssh: fabric is copied to hosts that lack it
+  bool in_allocation = false;  // slurm: in the job of SLURM in which this process stands, and not by one of its own
+};
+
+// The backend of that name. self: absolute path of the running `fabric`, which it starts as its agent.
+std::unique_ptr<LaunchBackend> make_launch_backend(BackendName name, const std::string& self, const BackendOptions& options = {});
 
 }  // namespace fabric

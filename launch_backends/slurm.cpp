@@ -1,6 +1,7 @@
 #include "launch_backends/slurm.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
 
@@ -11,6 +12,8 @@
 #include "launch_backends/replace_file.hpp"
 #include "launch_backends/run_directory.hpp"
 #include "launch_backends/run_record.hpp"
+#include "launch_backends/slurm_agents.hpp"
+#include "launch_backends/slurm_allocation.hpp"
 #include "launch_backends/slurm_array.hpp"
 #include "launch_backends/slurm_limits.hpp"
 #include "launch_backends/slurm_needs.hpp"
@@ -125,7 +128,8 @@ bool is_on_another_disk(const std::string& path) {
 
 class SlurmBackend : public LaunchBackend {
  public:
-  explicit SlurmBackend(std::string self) : self_(std::move(self)) {}
+  SlurmBackend(std::string self, bool in_allocation)
+      : self_(std::move(self)), in_allocation_(in_allocation), allocation_(slurm_allocation(std::getenv)) {}
 
   BackendRules rules(const JobSpec& job) const override {
     BackendRules rules;
@@ -187,15 +191,17 @@ class SlurmBackend : public LaunchBackend {
     return answers;
   }
 
-  void inspect(const Plan&, const RunIntent&, Diagnostics& diagnostics) override {
-    if (!find_on_path("sbatch").empty()) return;
-    diagnostics.add({.code = "FAB5244",
-                     .message = "no program `sbatch` is on PATH: nothing can be submitted from here",
-                     .at = Place(Path("backend")),
-                     .label = "no SLURM here",
-                     .help =
-                         "start fabric on a login node of the cluster, perhaps after `module load slurm`; `fabric plan --render slurm -o "
-                         "DIR` writes what to submit there by hand"});
+  void inspect(const Plan& plan, const RunIntent&, Diagnostics& diagnostics) override {
+    if (in_allocation_) check_allocation(plan, allocation_, diagnostics);
+    const std::string program = in_allocation_ ? "srun" : "sbatch";
+    if (!find_on_path(program).empty()) return;
+    diagnostics.add(
+        {.code = "FAB5244",
+         .message = "no program `" + program + "` is on PATH: nothing can be " + (in_allocation_ ? "started" : "submitted") + " from here",
+         .at = Place(Path("backend")),
+         .label = "no SLURM here",
+         .help = "start fabric on a login node of the cluster, perhaps after `module load slurm`; `fabric plan --render slurm -o "
+                 "DIR` writes what to submit there by hand"});
   }
 
   Submission render(const Plan& plan, std::optional<std::int64_t> node_rank, Diagnostics& diagnostics) const override {
@@ -206,10 +212,15 @@ class SlurmBackend : public LaunchBackend {
                        .label = "not by hand",
                        .help = "leave --node-rank out"});
     Submission submission;
-    submission.hands_over = true;
-    tell_of_dropped_variables(diagnostics);
+    submission.hands_over = !in_allocation_;
+    if (!in_allocation_) tell_of_dropped_variables(diagnostics);
     refuse_for_slurm(plan, diagnostics);
     if (diagnostics.has_errors()) return submission;
+    if (in_allocation_) {
+      submission.questions = questions_for_slurm(plan);
+      submission.commands.push_back(agents_by_srun(plan.job.slurm->fabric.value_or(self_), plan, "").argv);
+      return submission;
+    }
     submission.files.push_back(slurm_script(plan, plan.job.slurm->fabric.value_or(self_)));
     submission.questions = questions_for_slurm(plan);
     if (plan.job.slurm->shape == SlurmShape::srun) submission.cannot_promise = srun_cannot_promise(plan);
@@ -217,7 +228,15 @@ class SlurmBackend : public LaunchBackend {
     return submission;
   }
 
-  std::optional<Outcome> submit(const Plan& plan, const Submission& submission, const RunOptions& options, RunObserver&) override {
+  std::vector<std::string> remarks() const override {
+    if (!allocation_) return {};
+    const std::string which = "allocation " + allocation_->job + " of SLURM";
+    if (in_allocation_) return {"in " + which + ", " + allocation_->nodes};
+    return {"this shell is in " + which + ", and the run is a job of its own: `--in-allocation` starts it there"};
+  }
+
+  std::optional<Outcome> submit(const Plan& plan, const Submission& submission, const RunOptions& options, RunObserver& observer) override {
+    if (in_allocation_) return conduct_in_allocation(plan.job.slurm->fabric.value_or(self_), plan, *allocation_, options, observer);
     for (const Submission::File& file : submission.files) replace_file(options.run_directory + '/' + file.path, file.content);
     RunStatus status;
     status.state = "queued";
@@ -243,12 +262,16 @@ class SlurmBackend : public LaunchBackend {
   }
 
  private:
-  std::string self_;
-  bool silent_ = false;  // SLURM was asked, and said nothing
+  const std::string self_;
+  const bool in_allocation_;
+  const std::optional<SlurmAllocation> allocation_;  // in which this process stands
+  bool silent_ = false;                              // SLURM was asked, and said nothing
 };
 
 }  // namespace
 
-std::unique_ptr<LaunchBackend> make_slurm_backend(const std::string& self) { return std::make_unique<SlurmBackend>(self); }
+std::unique_ptr<LaunchBackend> make_slurm_backend(const std::string& self, bool in_allocation) {
+  return std::make_unique<SlurmBackend>(self, in_allocation);
+}
 
 }  // namespace fabric

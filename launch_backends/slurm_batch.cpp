@@ -12,15 +12,13 @@
 #include <stdexcept>
 #include <utility>
 
-#include "launch_backends/bind_ranks.hpp"
 #include "launch_backends/conductor.hpp"
 #include "launch_backends/controller.hpp"
 #include "launch_backends/run_directory.hpp"
 #include "launch_backends/run_record.hpp"
+#include "launch_backends/slurm_agents.hpp"
 #include "launch_backends/slurm_array.hpp"
-#include "launch_backends/slurm_container.hpp"
 #include "launch_backends/slurm_end.hpp"
-#include "launch_backends/slurm_needs.hpp"
 #include "launch_backends/slurm_queue.hpp"
 
 namespace fabric {
@@ -59,37 +57,6 @@ class BatchLog : public RunObserver {
   void on_unfinished(std::int64_t, std::int64_t, std::string_view, bool) override {}
   void on_tick() override {}
 };
-
-// One task a node, and each its agent. What srun would take from the job that is not so for a step is said again.
-Carrier agents_by_srun(const std::string& self, const Plan& plan, const std::string& run) {
-  const std::string nodes = std::to_string(plan.job.num_nodes);
-  const std::string cpus = std::to_string(slurm_cpus_per_rank(plan) * plan.groups.front().ranks_per_node);
-  Carrier carrier;
-  carrier.argv = {"srun",
-                  "--nodes=" + nodes,
-                  "--ntasks=" + nodes,
-                  "--ntasks-per-node=1",
-                  "--cpus-per-task=" + cpus,
-                  "--export=ALL",
-                  "--distribution=block",
-                  "--wait=0",
-                  "--kill-on-bad-exit=0",
-
-                  "--input=all",
-                  "--output=all",
-                  "--error=all",
-                  "--quiet"};
-  if (container_by_srun(plan)) {
-    std::string mounts = run + ':' + run + ',' + self + ':' + self;
-    for (const std::string& mount : container_mounts(plan)) mounts += ',' + mount;
-    carrier.argv.insert(carrier.argv.end(), {"--container-image=" + container_image(plan), "--container-mounts=" + mounts});
-  }
-  carrier.argv.insert(carrier.argv.end(), {self, "agent"});
-  carrier.nodes = plan.job.num_nodes;
-  carrier.node_variable = "SLURM_PROCID";
-  carrier.at_our_end = SIGCONT;  // a stopped srun would not tell its agents
-  return carrier;
-}
 
 std::optional<RunStatus> status_before(const RunDirectory& run) try { return run.status(); } catch (const std::exception&) {
   return std::nullopt;
@@ -132,15 +99,6 @@ bool take_run(RunDirectory& run, const Conductor& own, double lease) {
   return !asked_to_end;
 }
 
-// Variables by which srun would label or cut the words of the agents, or start them otherwise.
-void clear_variables_of_srun() {
-  for (const char* name :
-       {"SLURM_LABELIO", "SLURM_UNBUFFEREDIO", "SLURM_STDOUTMODE", "SLURM_STDERRMODE", "SLURM_STDINMODE", "SLURM_PTY_PORT",
-        "SLURM_TEST_EXEC", "SLURM_MULTI_PROG", "SLURM_OVERLAP", "SLURM_EXACT", "SLURM_HINT", "SLURM_EXPORT_ENV", "SRUN_EXPORT_ENV",
-        "SLURM_WORKING_DIR", "SLURM_REMOTE_CWD", "SLURM_RELATIVE", "SLURM_THREADS"})
-    unsetenv(name);
-}
-
 // Who has asked for its end since the ranks have ended, in words; empty: nobody. A job that is preempted is sent TERM by SLURM itself.
 std::string asked_to_end_since(const std::string& run_path, const Conductor& own, bool is_preempted) {
   const std::optional<Conductor> now = conductor_of(run_path);
@@ -175,18 +133,6 @@ void put_job_back(const std::string& run_path, const Conductor& own, bool is_pre
   } catch (const std::runtime_error& error) {
     close("lost", std::string("the job could not be put back into the queue: ") + error.what());
   }
-}
-
-void run_teardown(const Plan& plan) {
-  if (plan.job.slurm->teardown.empty()) return;
-  std::string commands;
-  for (const std::string& line : plan.job.slurm->teardown) commands += line + '\n';
-  ProcessStart start;
-  start.argv = {"bash", "-c", commands};
-  start.env = own_environment();
-  start.descriptors = {{STDOUT_FILENO, STDOUT_FILENO}, {STDERR_FILENO, STDERR_FILENO}};
-  const ExitStatus status = wait_for(start_process(start));
-  if (!status.good()) say("teardown " + status.str());
 }
 
 // TERM, INT and USR1 wait until somebody takes them, and end nobody: while a run is begun, and while its teardown goes on.
@@ -227,19 +173,12 @@ Outcome carry_out_job(const std::string& self, RunDirectory& run, const Plan& pl
   options.run_directory = run.path();
   options.attempt = attempt;
   options.asked = job.submitted;
-  options.main_address = first_slurm_host(variable("SLURM_JOB_NODELIST"));
-  options.lease = plan.job.slurm->lease.seconds;
   options.overruled = [&] { return overruling_of(run.path(), conductor); };
   options.put_back = put_back;
   options.passes_lines = false;
   options.time_signal = SIGUSR1;
-  // Of a very short time half of it.
-  if (const std::optional<double> left = slurm_time_left(own.id))
-    options.time_left = std::max(*left - plan.job.stop.grace.seconds - slurm_margin, *left / 2);
-  // SLURM has chosen them, and shows no others.
-  if (plan.groups.front().accelerator == Accelerator::cuda)
-    for (std::int64_t i = 0; i < plan.job.devices.count; ++i) options.device_ids.push_back(i);
-  options.wrapper = container_words(plan);
+  options.time_left = time_for_ranks(plan, own.id);
+  take_options_of_job(plan, variable("SLURM_JOB_NODELIST"), options);
   go_on(run, plan, options);
   clear_variables_of_srun();
   return conduct(plan, options, {agents_by_srun(self, plan, run.path())}, log);
@@ -298,7 +237,8 @@ int slurm_batch_main(const std::string& self) try {
   BatchLog log;
   bool torn_down = false;
   const auto tear_down = [&] {
-    if (!std::exchange(torn_down, true)) run_teardown(plan);
+    if (std::exchange(torn_down, true)) return;
+    if (const std::string failed = run_teardown(plan); !failed.empty()) say(failed);
   };
   // Once the run is said to wait in the queue, nothing is left to do but to put its job there.
   const auto put_back = [&](Outcome& result) {

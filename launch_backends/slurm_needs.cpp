@@ -11,6 +11,8 @@ std::int64_t slurm_cpus_per_rank(const Plan& plan) {
   return plan.job.threads + (prepares ? plan.job.train->data_workers : 0);
 }
 
+std::int64_t slurm_cpus_per_node(const Plan& plan) { return slurm_cpus_per_rank(plan) * plan.groups.front().ranks_per_node; }
+
 std::string slurm_gres(const Plan& plan) {
   const Slurm& slurm = *plan.job.slurm;
   std::string gres;

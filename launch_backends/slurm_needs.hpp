@@ -15,6 +15,8 @@ constexpr double slurm_margin = 30;  // seconds
 
 // CPUs of each rank.
 std::int64_t slurm_cpus_per_rank(const Plan& plan);
+// Of all ranks of a node.
+std::int64_t slurm_cpus_per_node(const Plan& plan);
 
 // What --gres of srun and sbatch says: gpu:h100:4, and behind it what slurm.directives asks for beside. Empty: nothing.
 std::string slurm_gres(const Plan& plan);

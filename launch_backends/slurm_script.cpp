@@ -125,14 +125,7 @@ class Script {
     out_.line("cd \"$SLURM_SUBMIT_DIR\"");
     // With it, each step would start with no PATH.
     out_.line("unset SLURM_EXPORT_ENV");
-    for (std::size_t i = 0; i < slurm_.modules.size(); ++i)
-      out_.line("module load " + bash_word(slurm_.modules[i]), (Path("slurm") / "modules" / i).str());
-    if (slurm_.conda) {
-      out_.line("eval \"$(conda shell.bash hook)\"");
-      out_.line("conda activate " + bash_word(*slurm_.conda), "slurm.conda");
-    }
-    if (slurm_.venv) out_.line("source " + bash_word(*slurm_.venv + "/bin/activate"), "slurm.venv");
-    for (const std::string& command : slurm_.setup) out_.line(command);
+    for (const EnvironmentLine& line : environment_lines(slurm_)) out_.line(line.command, line.field);
   }
 
   const Plan& plan_;
@@ -144,6 +137,19 @@ class Script {
 };
 
 }  // namespace
+
+std::vector<EnvironmentLine> environment_lines(const Slurm& slurm) {
+  std::vector<EnvironmentLine> lines;
+  for (std::size_t i = 0; i < slurm.modules.size(); ++i)
+    lines.push_back({"module load " + bash_word(slurm.modules[i]), (Path("slurm") / "modules" / i).str()});
+  if (slurm.conda) {
+    lines.push_back({"eval \"$(conda shell.bash hook)\"", ""});
+    lines.push_back({"conda activate " + bash_word(*slurm.conda), "slurm.conda"});
+  }
+  if (slurm.venv) lines.push_back({"source " + bash_word(*slurm.venv + "/bin/activate"), "slurm.venv"});
+  for (const std::string& command : slurm.setup) lines.push_back({command, ""});
+  return lines;
+}
 
 Submission::File slurm_script(const Plan& plan, const std::string& fabric) { return Script(plan, fabric).write(); }
 

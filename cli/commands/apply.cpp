@@ -9,8 +9,8 @@ namespace fabric {
 namespace {
 
 constexpr Option apply_options[] = {
-    profile_option, set_option,  runs_option,  detach_option,    ctrl_c_option, rank_option,
-    node_option,    grep_option, debug_option, node_rank_option, stage_option,  format_option,
+    profile_option, set_option,   runs_option,      detach_option, ctrl_c_option,        rank_option,   node_option,
+    grep_option,    debug_option, node_rank_option, stage_option,  in_allocation_option, format_option,
 };
 
 constexpr Example apply_examples[] = {
@@ -32,9 +32,9 @@ int run_apply(const Invocation& invocation) {
   RunStart start;
   start.node_rank = node_rank_of(arguments);
   if (const auto rank = arguments.value("debug")) start.debug_rank = debug_rank_of(*rank);
-  const bool stage = arguments.has("stage");
-  Planning planning = saved ? plan_saved(operand, *file.text, invocation.self, "", start.node_rank, stage)
-                            : plan_job(request_of(arguments), invocation.self, std::nullopt, start.node_rank, stage);
+  const BackendOptions options = backend_options_of(arguments);
+  Planning planning = saved ? plan_saved(operand, *file.text, invocation.self, "", start.node_rank, options)
+                            : plan_job(request_of(arguments), invocation.self, std::nullopt, start.node_rank, options);
   return start_run(invocation, planning, runs_folder(arguments), std::move(start), arguments.has("detach"));
 }
 

@@ -93,7 +93,7 @@ int run_plan(const Invocation& invocation) {
     const Compilation as_written = check(request, make_outside(invocation.self));
     if (!as_written.checked || name_of(as_written.checked->job.backend) != *render) request.sets.push_back("backend=" + *render);
   }
-  const Planning planning = plan_job(request, invocation.self, arguments.value("hardware"), node_rank, arguments.has("stage"));
+  const Planning planning = plan_job(request, invocation.self, arguments.value("hardware"), node_rank, backend_options_of(arguments));
   report(invocation, planning.compilation);
   if (!planning.good()) return exit_with(planning.failure());
 

@@ -42,7 +42,7 @@ int run_probe(const Invocation& invocation) {
     throw UsageError("`--stage` copies fabric to hosts that ssh reaches, and there are none to look at", "leave it out");
   const JobSpec job = findings.checked ? findings.checked->job : JobSpec{};
   const Hardware hardware =
-      make_launch_backend(job.backend, invocation.self, invocation.arguments.has("stage"))->probe(job, findings.diagnostics);
+      make_launch_backend(job.backend, invocation.self, backend_options_of(invocation.arguments))->probe(job, findings.diagnostics);
   report(invocation, findings);
   if (findings.diagnostics.has_errors()) return exit_with(ExitCode::unresolved);
   if (hardware.source == assumed_hardware) {

@@ -14,8 +14,8 @@
 namespace fabric {
 namespace {
 
-constexpr Option resume_options[] = {runs_option, detach_option, ctrl_c_option, rank_option,
-                                     node_option, grep_option,   stage_option,  format_option};
+constexpr Option resume_options[] = {runs_option, detach_option, ctrl_c_option,        rank_option,  node_option,
+                                     grep_option, stage_option,  in_allocation_option, format_option};
 
 constexpr Example resume_examples[] = {
     {"fabric resume runs/fashion-mnist/latest", "the last run of that name"},
@@ -72,7 +72,7 @@ int run_resume(const Invocation& invocation) {
   start.node_rank = run->node_rank();
   Planning planning = plan_saved(shown_path(run->path() + "/plan.json"), text, invocation.self,
                                  "put what has changed back as it was, or start a new run with `fabric apply`", start.node_rank,
-                                 invocation.arguments.has("stage"));
+                                 backend_options_of(invocation.arguments));
   start.detach = invocation.arguments.has("detach");
   const RunIntent intent{std::filesystem::path(run->path()).parent_path().string(), start.detach};
   if (!planning.good()) {

@@ -45,7 +45,7 @@ int run_run(const Invocation& written) {
     console.out.write(text);
     return exit_with(ExitCode::success);
   }
-  Planning planning = plan_job(request, invocation.self, std::nullopt, read.node_rank, read.options.contains("stage"));
+  Planning planning = plan_job(request, invocation.self, std::nullopt, read.node_rank, {.stage = read.options.contains("stage")});
   RunStart start;
   start.node_rank = read.node_rank;
   if (read.debug) start.debug_rank = debug_rank_of(*read.debug);
