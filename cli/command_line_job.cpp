@@ -340,18 +340,13 @@ void take_accelerate(const std::vector<std::string>& words, Draft& draft) {
   complete(draft.out);
 }
 
-}  // namespace
-
-std::string job_name_after(const std::string& script) {
-  std::string name = std::filesystem::path(script).stem().string();
-  for (char& c : name)
-    if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '_' || c == '-')) c = '-';
-  const std::size_t first = name.find_first_not_of(".-_");
-  name = first == std::string::npos ? "job" : name.substr(first, 64);
-  return name;
+// Of hosts that ssh reaches each has its own environment.
+void keep_threads(const std::string& omp_num_threads, Value& job) {
+  const std::optional<std::int64_t> threads = number_in(omp_num_threads);
+  if (threads && *threads > 0 && !job.find("threads") && !job.find("ssh")) job.set("threads", *threads);
 }
 
-CommandLineJob read_command_line_job(const std::vector<std::string>& words) {
+CommandLineJob read_words(const std::vector<std::string>& words) {
   Draft draft;
   draft.out.job = Value::object();
   bool lightning = false;
@@ -397,6 +392,23 @@ CommandLineJob read_command_line_job(const std::vector<std::string>& words) {
   if (lightning && !program.find("contract")) program.set("contract", "fabric-cli");
   complete(draft.out);
   return std::move(draft.out);
+}
+
+}  // namespace
+
+std::string job_name_after(const std::string& script) {
+  std::string name = std::filesystem::path(script).stem().string();
+  for (char& c : name)
+    if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '_' || c == '-')) c = '-';
+  const std::size_t first = name.find_first_not_of(".-_");
+  name = first == std::string::npos ? "job" : name.substr(first, 64);
+  return name;
+}
+
+CommandLineJob read_command_line_job(const std::vector<std::string>& words, const std::string& omp_num_threads) {
+  CommandLineJob out = read_words(words);
+  keep_threads(omp_num_threads, out.job);
+  return out;
 }
 
 std::span<const Option> command_line_options() {

@@ -29,9 +29,9 @@ struct CommandLineJob {
 
 // words: what follows `fabric run`. `model` in front makes it Lightning's: options count wherever they stand before `--`, what is no
 // option of ours is the script's, and the contract is fabric-cli; else options end at the script, as torchrun's do. Where the script would
-// be, `accelerate launch` makes what follows Accelerate's, and what stands in front wins. Names may be written with underscores. Throws
-// UsageError.
-CommandLineJob read_command_line_job(const std::vector<std::string>& words);
+// be, `accelerate launch` makes what follows Accelerate's, and what stands in front wins. Names may be written with underscores.
+// omp_num_threads: what the environment says, which these launchers keep where nothing else is asked for. Throws UsageError.
+CommandLineJob read_command_line_job(const std::vector<std::string>& words, const std::string& omp_num_threads = "");
 
 // The options, as `fabric help run` lists them.
 std::span<const Option> command_line_options();

@@ -92,8 +92,8 @@ CpuShares share_cpus(CpuBinding binding, const RanksToBind& ranks, const Host& h
     const auto sharing = std::min<std::int64_t>(static_cast<std::int64_t>(place.here.size()), ranks.ranks);
     std::int64_t each = std::max<std::int64_t>(1, static_cast<std::int64_t>(place.cpus.size()) / sharing);
     const auto say = [&](const std::vector<std::int64_t>& who, const CpuNumbers& cpus) {
-      out.words +=
-          (out.words.empty() ? "" : ", ") + (who.size() == 1 ? one : several) + number_list_text(who) + " on CPUs " + number_list_text(cpus);
+      out.words += (out.words.empty() ? "" : ", ") + (who.size() == 1 ? one : several) + number_list_text(who) + " on CPUs " +
+                   number_list_text(cpus);
     };
     if (binding == CpuBinding::cores) {
       const std::vector<CpuNumbers> cores = cores_of(place.cpus, host);

@@ -88,6 +88,18 @@ void check_the_rest(Value job, std::vector<Path> refused, const std::string& fol
   });
 }
 
+// Ranks on this machine would have it from here.
+void tell_of_inherited_threads(const JobSpec& job, std::int64_t threads, const Outside& outside, Diagnostics& diagnostics) {
+  const std::string inherited = outside.environment ? outside.environment("OMP_NUM_THREADS") : "";
+  if (!is_auto(job.threads) || job.backend != BackendName::local || inherited.empty() || inherited == std::to_string(threads)) return;
+  diagnostics.add({.severity = Severity::warning,
+                   .code = "FAB3052",
+                   .message = "OMP_NUM_THREADS is " + inherited + " in the environment, and each rank gets " + std::to_string(threads),
+                   .at = Place(Path("threads")),
+                   .label = "chosen by fabric",
+                   .help = "`threads: " + inherited + "` in the job, or --set threads=" + inherited + ", keeps it"});
+}
+
 }  // namespace
 
 Compilation check(const Request& request, const Outside& outside) {
@@ -149,6 +161,7 @@ Compilation compile(const Request& request, const Outside& outside, const std::f
                of_code);
   for (const Diagnostic& d : of_code.all()) c.diagnostics.add(d);
   if (of_code.has_errors()) return c;
+  tell_of_inherited_threads(c.checked->job, resolution->job.threads, outside, c.diagnostics);
   c.plan = make_plan(std::move(*resolution), request, c.checked->inputs, c.checked->start, c.questions, outside);
   return c;
 }

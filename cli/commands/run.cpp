@@ -25,7 +25,7 @@ constexpr Example run_examples[] = {
 };
 
 int run_run(const Invocation& written) {
-  CommandLineJob read = read_command_line_job(written.words);
+  CommandLineJob read = read_command_line_job(written.words, make_outside(written.self).environment("OMP_NUM_THREADS"));
   Invocation invocation = written;
   invocation.arguments.options = read.options;
   invocation.arguments.options["format"] = {read.format};

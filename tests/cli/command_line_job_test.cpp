@@ -146,6 +146,20 @@ BOOST_DATA_TEST_CASE(what_is_taken_and_not_used_is_said, unused, row) {
   BOOST_TEST(read.remarks[0].find(row.says) != std::string::npos, read.remarks[0]);
 }
 
+// As torchrun and accelerate do; a bad one is theirs to say nothing of.
+BOOST_AUTO_TEST_CASE(threads_of_the_environment_are_kept) {
+  const auto threads = [](const std::string& line, const std::string& inherited) {
+    const Value job = read_command_line_job(words_of(line), inherited).job;
+    const Value* found = job.find("threads");
+    return found ? found->as_integer() : 0;
+  };
+  BOOST_TEST(threads("--nproc-per-node 2 train.py", "7") == 7);
+  BOOST_TEST(threads("accelerate launch --num_processes 2 train.py", "7") == 7);
+  BOOST_TEST(threads("accelerate launch --num_processes 2 --num_cpu_threads_per_process 3 train.py", "7") == 3);
+  BOOST_TEST(threads("--hosts gpu1 train.py", "7") == 0);
+  for (const char* none : {"", "0", "-1", "many", "4,2"}) BOOST_TEST(threads("train.py", none) == 0);
+}
+
 // docs/programs.md says so. Which node a line is typed on, only --node-rank or a list of hosts can say.
 BOOST_AUTO_TEST_CASE(a_line_of_several_nodes_says_which_one_it_is_typed_on) {
   const std::string line = "--nnodes 2 --nproc-per-node 2 --rdzv-id abc --rdzv-backend c10d --rdzv-endpoint gpu1:29400 ";

@@ -96,6 +96,32 @@ BOOST_AUTO_TEST_CASE(one_argument_can_be_changed) {
   BOOST_TEST(joined(c.plan->groups[0].rank.argv) == "/usr/bin/python3 /jobs/train.py --lr 0.5");
 }
 
+// The short form says all that is started.
+BOOST_AUTO_TEST_CASE(a_list_takes_the_place_of_the_whole_program_below_it) {
+  const Workplace workplace;
+  const std::string job = head + "program: {script: train.py, args: [--lr, \"0.1\"], cwd: /tmp}\n";
+  const auto started = [&](const std::string& set) {
+    const Compilation c = workplace.compile(job, {set});
+    BOOST_TEST_REQUIRE(codes(c) == "");
+    return joined(c.plan->groups[0].rank.argv) + " in " + c.plan->groups[0].rank.cwd.str();
+  };
+  BOOST_TEST(started("program=[/jobs/train.py]") == "/usr/bin/python3 /jobs/train.py in /tmp");
+  BOOST_TEST(started("program=[hostname, -f]") == "hostname -f in /tmp");
+  BOOST_TEST(started("program=[python3, -m, pkg.train]") == "/usr/bin/python3 -m pkg.train in /tmp");
+  BOOST_TEST(started("program={script: /jobs/train.py}") == "/usr/bin/python3 /jobs/train.py --lr 0.1 in /tmp");
+}
+
+BOOST_AUTO_TEST_CASE(threads_of_the_environment_give_way_with_a_word) {
+  Workplace workplace;
+  workplace.environment["OMP_NUM_THREADS"] = "3";
+  const std::string job = head + "program: [hostname]\n";
+  BOOST_TEST(codes(workplace.compile(job)) == "FAB3052");
+  BOOST_TEST(codes(workplace.compile(job, {"threads=3"})) == "");
+  BOOST_TEST(codes(workplace.compile(job, {"threads=1"})) == "");
+  workplace.environment["OMP_NUM_THREADS"] = "2";
+  BOOST_TEST(codes(workplace.compile(job)) == "");  // as fabric would have it
+}
+
 BOOST_AUTO_TEST_CASE(the_interpreter_is_a_decision) {
   Workplace workplace;
   const auto decision = [&] {
