@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <stdexcept>
 #include <string_view>
@@ -103,10 +104,15 @@ FollowEnd follow_run(const RunDirectory& run, RunView& view, RankFilter filter, 
   logs.begin_with_last(how.tail);
   const auto line = [&view](std::int64_t node, std::int64_t rank, std::string_view text) { view.on_line(node, rank, text); };
   const auto state = [&view](std::int64_t node, std::int64_t rank, std::string_view text) { view.on_unfinished(node, rank, text, true); };
-  for (const Event& event : of_last_attempt(events.read_new())) view.on_event(event);
+  const std::vector<Event> happened_before = of_last_attempt(events.read_new());
+  const auto stop =
+      std::find_if(happened_before.begin(), happened_before.end(), [](const Event& event) { return event.kind == "stopping"; });
+  std::for_each(happened_before.begin(), stop, [&view](const Event& event) { view.on_event(event); });
   view.replay(true);
   logs.read_all(false, line, state);
   view.replay(false);
+  // Of what ranks have printed most was there before.
+  std::for_each(stop, happened_before.end(), [&view](const Event& event) { view.on_event(event); });
   logs.each_written([&view](std::int64_t rank, double seconds_ago) {
     view.heard_at(rank, Clock::now() - std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds_ago)));
   });

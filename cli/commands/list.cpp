@@ -23,13 +23,40 @@ std::string local_time(double seconds) {
   std::tm tm{};
   localtime_r(&time, &tm);
   char text[32];
-  return {text, std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm)};
+  return {text, std::strftime(text, sizeof text, "%Y-%m-%d %H:%M", &tm)};
 }
 
 Style style_of(const std::string& state) {
   if (state == "finished") return Style::good;
   if (state == "failed" || state == "lost" || state == "refused") return Style::error;
   return state == "stopped" || state == "stopping" ? Style::warning : Style::accent;
+}
+
+// The last cell of a row is in its line where there is room for words, and else below it.
+std::string with_remarks(std::vector<std::vector<std::string>> rows, const Terminal& out) {
+  constexpr std::size_t least_room = 30, indent = 4;
+  std::vector<std::string> remarks;
+  std::vector<std::vector<std::string>> plain = rows;
+  for (std::vector<std::string>& row : plain) {
+    remarks.push_back(std::move(row.back()));
+    row.pop_back();
+  }
+  const std::string text = table(plain, 0, out.width);
+  std::vector<std::string> lines;
+  std::size_t widest = 0;
+  for (std::size_t begin = 0; begin < text.size(); begin = text.find('\n', begin) + 1) {
+    lines.push_back(text.substr(begin, text.find('\n', begin) - begin));
+    widest = std::max(widest, display_width(lines.back()));
+  }
+  if (widest + least_room <= out.width) return table(rows, 0, out.width);
+  std::string below;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    below += lines[i] + '\n';
+    if (remarks[i].empty()) continue;
+    for (const std::string& line : wrapped(remarks[i], out.width > 2 * indent ? out.width - indent : indent))
+      below += std::string(indent, ' ') + line + '\n';
+  }
+  return below;
 }
 
 int run_list(const Invocation& invocation) {
@@ -67,7 +94,7 @@ int run_list(const Invocation& invocation) {
       rows[i + 1].insert(rows[i + 1].begin() + 1, node ? std::to_string(*node) : "");
     }
   }
-  out.write(table(rows, 0, out.width));
+  out.write(with_remarks(rows, out));
   return exit_with(ExitCode::success);
 }
 
