@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <array>
 #include <filesystem>
+#include <string_view>
 
 #include "cli/import/script_import.hpp"
 #include "compiler/check_job.hpp"
@@ -11,6 +13,15 @@ namespace fs = std::filesystem;
 
 bool has_open(const std::vector<BashField>& fields) {
   return std::any_of(fields.begin(), fields.end(), [](const BashField& f) { return !f.known(); });
+}
+
+// Whether each rank may do it where the script has one shell for all of a node.
+bool only_makes_environment(std::string_view command) {
+  constexpr std::array<std::string_view, 19> harmless = {"cd",    "export", "source", ".",     "module", "ml",   "conda",
+                                                         "mamba", "ulimit", "set",    "unset", "umask",  "eval", ":",
+                                                         "true",  "echo",   "pwd",    "shopt", "mkdir"};
+  const std::string_view word = command.substr(0, command.find_first_of(" \t\n"));
+  return word.find('=') != std::string_view::npos || std::find(harmless.begin(), harmless.end(), word) != harmless.end();
 }
 
 // What a task of SLURM is told of its place has other names for a rank.
@@ -107,7 +118,13 @@ void ScriptImport::command_program(const std::string& origin) {
 void ScriptImport::shell_program(const std::string& origin) {
   const LaunchLine& launch = *body_.launch;
   std::string text;
-  for (const std::string& command : launch.before) text += command + '\n';
+  for (const std::string& command : launch.before) {
+    text += command + '\n';
+    if (launch.start == LaunchLine::Start::by_launcher && !alone_ && !only_makes_environment(command))
+      warn("FAB6112", "`" + in_one_line(command) + "` stands before " + launch.launcher + ", which starts the ranks of a node", at_launch(),
+           "done once a node there, and in the job by each rank",
+           "let one rank of a node do it, or do it before the job: in slurm.setup it is done once");
+  }
   for (const auto& [name, value] : launch.variables)
     if (!is_set_by_fabric(name) && !value.known()) text += "export " + name + '=' + value.source() + '\n';
   text += "exec";

@@ -39,17 +39,19 @@ std::string in_words(const Value& warnings) {
   return text;
 }
 
-// What the repository of the script would have, and the cluster: of files that are named, empty ones.
-void make_what_is_missing(const Folder& folder, const fs::path& code) {
+// What the repository of the script would have, and the cluster: of files that are named, empty ones. Returns what else has to be said: a
+// folder for output that the cluster has may lie where nothing can be made here.
+std::vector<std::string> make_what_is_missing(const Folder& folder, const fs::path& code) {
   for (int times = 0; times < 4; ++times) {
     const ProgramRun plan = run_fabric({"plan", "job.yaml", "--format", "json"}, code);
-    if (plan.exit_code == 0) return;
+    if (plan.exit_code == 0) return {};
     const std::optional<Value> said = read_json(plan.out);
     BOOST_TEST_REQUIRE((said && said->find("diagnostics")), plan.out << plan.err);
     bool made = false;
     for (const Value& problem : said->find("diagnostics")->as_array()) {
       const std::string message = text_of(problem, "message"), kind = text_of(problem, "code");
       const fs::path path = message.substr(0, message.find(':'));
+      if (kind == "FAB5001" && !path.string().starts_with(folder.path().string())) return {"--set", "slurm.output=%j.out"};
       if (!kind.starts_with("FAB500") || !path.string().starts_with(folder.path().string())) continue;
       made = true;
       if (kind == "FAB5001") {
@@ -60,8 +62,9 @@ void make_what_is_missing(const Folder& folder, const fs::path& code) {
       write_text(path, "");
       fs::permissions(path, fs::perms::owner_exec, fs::perm_options::add);
     }
-    if (!made) return;
+    if (!made) break;
   }
+  return {};
 }
 
 struct Outcome {
@@ -90,8 +93,10 @@ Outcome outcome_of(const Value& row, const Folder& folder, const std::string& sc
 
 void check_rendered(const Folder& folder) {
   const fs::path code = folder.path() / "code";
-  make_what_is_missing(folder, code);
-  const ProgramRun plan = run_fabric({"plan", "job.yaml", "--render", "slurm", "-o", "out"}, code);
+  std::vector<std::string> words = {"plan", "job.yaml", "--render", "slurm", "-o", "out"};
+  const std::vector<std::string> more = make_what_is_missing(folder, code);
+  words.insert(words.end(), more.begin(), more.end());
+  const ProgramRun plan = run_fabric(words, code);
   BOOST_TEST(plan.exit_code == 0, plan.out << plan.err);
   if (plan.exit_code != 0) return;
   ProcessStart start;
