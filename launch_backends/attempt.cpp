@@ -58,6 +58,7 @@ void Attempt::start_carrier(const Carrier& carrier, std::int64_t first_node) {
   started->first = links_.size();
   started->agents = carrier.nodes;
   started->name = carrier.argv.front();
+  started->sets = carrier.sets;
   started->explain = carrier.explain;
   started->pipe = std::make_unique<FramePipe>(std::move(agent->pipes.first), std::move(agent->pipes.second), "controller", agent->nonce,
                                               options_.attempt);
@@ -233,8 +234,11 @@ void Attempt::obey(AgentLink& link, const Message& message) {
     link.clock_offset = pong.time - (pong.ping + now) / 2;
     link.clock_uncertainty = (now - pong.ping) / 2;
   } else if (type == messages::Ready::type) {
-    const auto ready = from_value<messages::Ready>(body);
+    auto ready = from_value<messages::Ready>(body);
     if (!std::exchange(link.ready, true)) ++ready_;
+    // What its own command has given an agent is of no other launcher.
+    if (const std::string& own = link.carrier->sets; !own.empty())
+      std::erase_if(ready.scrubbed, [&own](const std::string& name) { return name.starts_with(own); });
     if (!ready.scrubbed.empty() && scrubbed_told_ != ready.scrubbed) {
       scrubbed_told_ = ready.scrubbed;
       Value detail = Value::object();

@@ -40,6 +40,7 @@ Carrier agents_by_srun(const std::string& self, const Plan& plan, const std::str
   carrier.argv.insert(carrier.argv.end(), {self, "agent"});
   carrier.nodes = plan.job.num_nodes;
   carrier.node_variable = "SLURM_PROCID";
+  carrier.sets = "SLURM_";
   carrier.at_our_end = SIGCONT;  // a stopped srun would not tell its agents
   return carrier;
 }

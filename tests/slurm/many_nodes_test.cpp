@@ -69,10 +69,8 @@ void check_events(std::map<std::string, std::vector<Event>> events) {
     BOOST_TEST(numbers == all, boost::test_tools::per_element());
   }
   for (const Event& event : events["rank_exited"]) BOOST_TEST((event.rank == event.node && *event.detail.find("exit_code") == Value(0)));
-  for (const Event& event : events["note"]) {
-    const std::string& message = event.detail.find("message")->as_string();
-    BOOST_TEST(message.starts_with("inherited variables of another launcher were removed"), message);
-  }
+  // What srun tells its tasks is not told of as another launcher's.
+  for (const Event& event : events["note"]) BOOST_ERROR(event.detail.find("message")->as_string());
 }
 
 void tell_times(const char* what, double asked, const std::vector<Event>& started) {

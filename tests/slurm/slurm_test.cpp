@@ -47,6 +47,8 @@ BOOST_AUTO_TEST_CASE(ranks_are_told_their_places_on_all_nodes) {
     BOOST_TEST(result.output.find("[" + std::to_string(node) + ":" + std::to_string(rank) + "] " + expected) != std::string::npos,
                said(result));
   }
+  // They were taken from the ranks, and are those of our own srun.
+  BOOST_TEST(result.output.find("another launcher") == std::string::npos, said(result));
 }
 
 BOOST_AUTO_TEST_CASE(the_culprit_is_named_with_its_code) {
