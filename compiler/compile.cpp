@@ -1,8 +1,9 @@
 #include "compiler/compile.hpp"
 
-#include <filesystem>
-
 #include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <string_view>
 
 #include "compiler/check_job.hpp"
 #include "compiler/choose_hosts.hpp"
@@ -88,16 +89,26 @@ void check_the_rest(Value job, std::vector<Path> refused, const std::string& fol
   });
 }
 
-// Ranks on this machine would have it from here.
-void tell_of_inherited_threads(const JobSpec& job, std::int64_t threads, const Outside& outside, Diagnostics& diagnostics) {
-  const std::string inherited = outside.environment ? outside.environment("OMP_NUM_THREADS") : "";
-  if (!is_auto(job.threads) || job.backend != BackendName::local || inherited.empty() || inherited == std::to_string(threads)) return;
-  diagnostics.add({.severity = Severity::warning,
-                   .code = "FAB3052",
-                   .message = "OMP_NUM_THREADS is " + inherited + " in the environment, and each rank gets " + std::to_string(threads),
-                   .at = Place(Path("threads")),
-                   .label = "chosen by fabric",
-                   .help = "`threads: " + inherited + "` in the job, or --set threads=" + inherited + ", keeps it"});
+// Ranks would have it from here; of hosts that ssh reaches each has its own.
+void tell_of_inherited_threads(const JobSpec& job, const Plan& plan, const Outside& outside, Diagnostics& diagnostics) {
+  constexpr std::string_view name = "OMP_NUM_THREADS";
+  constexpr std::int64_t most = 4096;  // as job.schema.json has it
+  const std::string inherited = outside.environment ? outside.environment(std::string(name)) : "";
+  if (inherited.empty() || !is_auto(job.threads) || job.backend == BackendName::ssh) return;
+  if (!is_inherited(plan.groups.front().rank, name)) return;
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(inherited.data(), inherited.data() + inherited.size(), number);
+  const bool could_be = error == std::errc() && end == inherited.data() + inherited.size() && number >= 1 && number <= most;
+  if (could_be && number == plan.job.threads) return;
+  const std::string written = std::to_string(number);
+  diagnostics.add(
+      {.severity = Severity::warning,
+       .code = "FAB3052",
+       .message = "OMP_NUM_THREADS is `" + inherited + "` in the environment, and each rank gets " + std::to_string(plan.job.threads),
+       .at = Place(Path("threads")),
+       .label = "chosen by fabric",
+       .help = could_be ? "`threads: " + written + "` in the job, or --set threads=" + written + ", keeps it"
+                        : "write `threads` in the job, or unset the variable"});
 }
 
 }  // namespace
@@ -161,8 +172,8 @@ Compilation compile(const Request& request, const Outside& outside, const std::f
                of_code);
   for (const Diagnostic& d : of_code.all()) c.diagnostics.add(d);
   if (of_code.has_errors()) return c;
-  tell_of_inherited_threads(c.checked->job, resolution->job.threads, outside, c.diagnostics);
   c.plan = make_plan(std::move(*resolution), request, c.checked->inputs, c.checked->start, c.questions, outside);
+  tell_of_inherited_threads(c.checked->job, *c.plan, outside, c.diagnostics);
   return c;
 }
 

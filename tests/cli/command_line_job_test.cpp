@@ -157,7 +157,7 @@ BOOST_AUTO_TEST_CASE(threads_of_the_environment_are_kept) {
   BOOST_TEST(threads("accelerate launch --num_processes 2 train.py", "7") == 7);
   BOOST_TEST(threads("accelerate launch --num_processes 2 --num_cpu_threads_per_process 3 train.py", "7") == 3);
   BOOST_TEST(threads("--hosts gpu1 train.py", "7") == 0);
-  for (const char* none : {"", "0", "-1", "many", "4,2"}) BOOST_TEST(threads("train.py", none) == 0);
+  for (const char* none : {"", "0", "-1", "many", "4,2", "4097"}) BOOST_TEST(threads("train.py", none) == 0);
 }
 
 // docs/programs.md says so. Which node a line is typed on, only --node-rank or a list of hosts can say.
