@@ -265,7 +265,7 @@ class JobChecker {
                    .message = "`program` has a `" + written[0] + "` and a `" + written[1] + "`, and starts one thing",
                    .at = Place(path / written[1], true),
                    .label = "the second one",
-                   .help = "keep one of them; a profile takes that of the job back with `" + written[0] + ": null`"};
+                   .help = "keep one of them; a profile that writes another writes null for that of the job"};
       d.notes.push_back({"the first one is here", Place(path / written[0], true)});
       diagnostics_.add(std::move(d));
     }

@@ -52,9 +52,10 @@ class LongForm {
     } else if (const Value* list_key = schema.find("x-short-list"); list_key && value.is_array()) {
       wrap(value, list_key->as_string(), path);
       script_of(value, path);
-      // It says all that is started: over an earlier layer nothing of that one is left.
+      // It says all that is started: what an earlier layer has of that is not left. A command names its interpreter itself.
       for (const char* other : {"script", "module", "command", "args"})
         if (!value.find(other)) value.set(other, Value());
+      if (!value.find("command")->is_null()) value.set("python", Value());
     }
     if (const Value* unit = schema.find("x-unit"); unit && value.is_string() && !value.as_string().empty()) {
       if (*unit == Value("path")) value = absolute_from(base_, value.as_string());

@@ -108,6 +108,9 @@ BOOST_AUTO_TEST_CASE(a_list_takes_the_place_of_the_whole_program_below_it) {
   BOOST_TEST(started("program=[/jobs/train.py]") == "/usr/bin/python3 /jobs/train.py in /tmp");
   BOOST_TEST(started("program=[hostname, -f]") == "hostname -f in /tmp");
   BOOST_TEST(started("program=[python3, -m, pkg.train]") == "/usr/bin/python3 -m pkg.train in /tmp");
+  const std::string by_python = head + "program: {script: train.py, python: /opt/python, cwd: /tmp}\n";
+  BOOST_TEST(codes(workplace.compile(by_python, {"program=[hostname]"})) == "");
+  BOOST_TEST(joined(workplace.compile(by_python, {"program=[/jobs/train.py]"}).plan->groups[0].rank.argv) == "/opt/python /jobs/train.py");
   BOOST_TEST(started("program={script: /jobs/train.py}") == "/usr/bin/python3 /jobs/train.py --lr 0.1 in /tmp");
 }
 
@@ -120,6 +123,14 @@ BOOST_AUTO_TEST_CASE(threads_of_the_environment_give_way_with_a_word) {
   BOOST_TEST(codes(workplace.compile(job, {"threads=1"})) == "");
   workplace.environment["OMP_NUM_THREADS"] = "2";
   BOOST_TEST(codes(workplace.compile(job)) == "");  // as fabric would have it
+  for (const char* other : {"4,2", "0", "many", "5000"}) {
+    workplace.environment["OMP_NUM_THREADS"] = other;
+    const Compilation c = workplace.compile(job);
+    BOOST_TEST(codes(c) == "FAB3052");
+    BOOST_TEST(c.diagnostics.all().front().help == "write `threads` in the job, or unset the variable");
+  }
+  // What is not inherited gives way to nothing.
+  BOOST_TEST(codes(workplace.compile(head + "program: {command: [hostname], inherit: none}\n")) == "");
 }
 
 BOOST_AUTO_TEST_CASE(the_interpreter_is_a_decision) {
