@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <string_view>
 
+#include "cli/import/bash_statements.hpp"
 #include "cli/import/script_import.hpp"
 #include "compiler/check_job.hpp"
 
@@ -16,12 +17,23 @@ bool has_open(const std::vector<BashField>& fields) {
 }
 
 // Whether each rank may do it where the script has one shell for all of a node.
-bool only_makes_environment(std::string_view command) {
-  constexpr std::array<std::string_view, 19> harmless = {"cd",    "export", "source", ".",     "module", "ml",   "conda",
-                                                         "mamba", "ulimit", "set",    "unset", "umask",  "eval", ":",
-                                                         "true",  "echo",   "pwd",    "shopt", "mkdir"};
-  const std::string_view word = command.substr(0, command.find_first_of(" \t\n"));
-  return word.find('=') != std::string_view::npos || std::find(harmless.begin(), harmless.end(), word) != harmless.end();
+bool only_makes_environment(std::string_view text) {
+  constexpr std::array<std::string_view, 25> harmless = {"cd",    "export",   "source", ".",    "module", "ml",    "ulimit", "set", "unset",
+                                                         "umask", "eval",     ":",      "true", "false",  "echo",  "printf", "pwd", "shopt",
+                                                         "date",  "hostname", "test",   "[",    "[[",     "sleep", "exit"};
+  const auto is_harmless = [&](const BashCommand& command) {
+    if (command.compound) return false;
+    if (command.words.empty()) return true;  // assignments
+    const std::string& name = command.words.front();
+    const std::string then = command.words.size() > 1 ? command.words[1] : "";
+    if (name == "conda" || name == "mamba" || name == "micromamba") return then == "activate" || then == "deactivate";
+    if (name == "mkdir") return then.starts_with("-p");
+    return std::find(harmless.begin(), harmless.end(), name) != harmless.end();
+  };
+  const std::vector<BashStatement> statements = bash_statements(text, 0, text.size());
+  return std::all_of(statements.begin(), statements.end(), [&](const BashStatement& statement) {
+    return std::all_of(statement.commands.begin(), statement.commands.end(), is_harmless);
+  });
 }
 
 // What a task of SLURM is told of its place has other names for a rank.
@@ -121,7 +133,7 @@ void ScriptImport::shell_program(const std::string& origin) {
   for (const std::string& command : launch.before) {
     text += command + '\n';
     if (launch.start == LaunchLine::Start::by_launcher && !alone_ && !only_makes_environment(command))
-      warn("FAB6112", "`" + in_one_line(command) + "` stands before " + launch.launcher + ", which starts the ranks of a node", at_launch(),
+      warn("FAB6117", "`" + in_one_line(command) + "` stands before " + launch.launcher + ", which starts the ranks of a node", at_launch(),
            "done once a node there, and in the job by each rank",
            "let one rank of a node do it, or do it before the job: in slurm.setup it is done once");
   }
