@@ -157,9 +157,11 @@ void SshFleet::start(Link& link) {
   link.copied = false;
   link.copied_bytes.reset();
   const bool copies = there_ == FabricThere::copied;
+  // One that was looked at is there; one that is only believed to be there is not to be made.
+  const SshRole role = !link.is_users ? SshRole::master : link.socket.empty() ? SshRole::guest_only : SshRole::guest;
   if (is_here(link)) start.argv = {self_, "host", "--nonce", link.nonce, "--lease", lease};
   else
-    start.argv = ssh_words(how_, link.is_users ? SshRole::guest_only : SshRole::master, link.socket, link.name,
+    start.argv = ssh_words(how_, role, link.socket, link.name,
                            start_program(program_, "host --nonce " + link.nonce + " --lease " + lease, copies, link.nonce));
   start.env = own_environment();
   DescriptorPair to = make_pipe(), from = make_pipe();

@@ -37,14 +37,14 @@ std::string on_host(const std::string& fabric, const std::string& words) { retur
 std::vector<std::string> ssh_words(const Ssh& how, SshRole role, const std::string& socket, const std::string& host,
                                    const std::string& command) {
   std::vector<std::string> words = {"ssh"};
+  // What goes through a connection that is there has no need of a way of its own. Of two ways the first counts.
+  if (role == SshRole::guest_only) words.insert(words.end(), {"-o", "ProxyCommand=false"});
   words.insert(words.end(), how.options.begin(), how.options.end());
   // A terminal would mix the streams and change ends of lines; a forwarding would be made once more by each call.
   words.insert(words.end(), {"-T", "-x", "-o", "BatchMode=yes", "-o", "RemoteCommand=none", "-o", "ClearAllForwardings=yes", "-o",
                              "PermitLocalCommand=no", "-o", "ConnectTimeout=10", "-o",
                              role == SshRole::master ? "ControlMaster=yes" : "ControlMaster=no", "-o", "ControlPersist=no"});
   if (!socket.empty()) words.insert(words.end(), {"-S", socket});
-  // What goes through a connection that is there has no need of a way of its own.
-  if (role == SshRole::guest_only) words.insert(words.end(), {"-o", "ProxyCommand=false"});
   words.insert(words.end(), {"--", host, command});
   return words;
 }

@@ -18,7 +18,7 @@ std::string on_host(const std::string& fabric, const std::string& words);
 enum class SshRole {
   master,      // other calls go through its connection, at the path of a socket
   guest,       // goes through that of a master, if it can
-  guest_only,  // does so, or fails
+  guest_only,  // does so, or fails; not with options of a jump host
 };
 
 // ssh, the user's own options first since the first of two counts, then what a run needs, the host and the command. Nothing of it is

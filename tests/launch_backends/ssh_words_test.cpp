@@ -37,8 +37,11 @@ BOOST_AUTO_TEST_CASE(the_users_options_come_first_and_the_host_behind_a_line) {
 
 // Otherwise a connection of the user's that is not there any more would be replaced by one that nobody else goes through.
 BOOST_AUTO_TEST_CASE(who_only_goes_through_the_users_connection_makes_none) {
-  const std::vector<std::string> words = ssh_words({}, SshRole::guest_only, "", "gpu1", "true");
-  BOOST_TEST((std::find(words.begin(), words.end(), "ProxyCommand=false") != words.end()));
+  Ssh how;
+  how.options = {"-o", "ProxyCommand=nc %h %p"};
+  const std::vector<std::string> words = ssh_words(how, SshRole::guest_only, "", "gpu1", "true");
+  // Of two the first counts.
+  BOOST_TEST((std::find(words.begin(), words.end(), "ProxyCommand=false") < std::find(words.begin(), words.end(), "ProxyCommand=nc %h %p")));
   BOOST_TEST((std::find(words.begin(), words.end(), "ControlMaster=no") != words.end()));
   BOOST_TEST((std::find(words.begin(), words.end(), "-S") == words.end()));
 }
