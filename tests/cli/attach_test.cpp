@@ -68,7 +68,7 @@ BOOST_AUTO_TEST_CASE(shows_the_last_lines_and_what_comes_and_ends_with_the_runs_
   // After the end it says the end.
   const ProgramRun again = run_fabric({"attach", "far", "--tail", "1"}, run.folder.path());
   BOOST_TEST(again.exit_code == 7);
-  BOOST_TEST(contains(again.out, "[0:1] last of 1\n"), again.out);
+  BOOST_TEST(contains(again.out, "[0:1] last of 1\nstopping: rank 1 exited with code 7\n"), again.out);
   BOOST_TEST(!contains(again.out, "half"), again.out);
   BOOST_TEST(contains(again.err, "error: rank 1 exited with code 7\n"), again.err);
 }

@@ -1,5 +1,6 @@
 // Runs after they were started: detached, listed, looked at, read, stopped, removed.
 #include <boost/test/unit_test.hpp>
+#include <regex>
 
 #include <signal.h>
 #include <sys/wait.h>
@@ -235,6 +236,23 @@ BOOST_AUTO_TEST_CASE(a_run_that_is_killed_is_listed_as_lost) {
   kill(static_cast<pid_t>(started.find("controller_pid")->as_integer()), SIGKILL);
   BOOST_TEST(wait_until([&] { return contains(run_fabric({"list"}, folder.path()).out, "lost"); }));
   BOOST_TEST(wait_until([&] { return contains(run_fabric({"status", "killed"}, folder.path()).out, "the controller was lost"); }));
+}
+
+// Without a terminal a line has 100 columns.
+BOOST_AUTO_TEST_CASE(what_has_no_room_in_the_line_of_a_run_stands_below_it) {
+  const Folder folder;
+  const std::string name(58, 'x');
+  folder.write("long.yaml", job_that(name, "exit 3", 1));
+  folder.write("short.yaml", job_that("brief", "exit 4", 1));
+  run_fabric({"apply", "short.yaml"}, folder.path());
+  const std::string beside = run_fabric({"list"}, folder.path()).out;
+  BOOST_TEST(std::regex_search(beside, std::regex("brief/[^ ]+ +failed +[-0-9]+ [0-9]+:[0-9]+ +[0-9.]+ s +4 +rank 0 exited with code 4\n")),
+             beside);
+  run_fabric({"apply", "long.yaml"}, folder.path());
+  const std::string below = run_fabric({"list"}, folder.path()).out;
+  BOOST_TEST(std::regex_search(
+                 below, std::regex("y/[^\n]+ 4\n    rank 0 exited with code 4\n" + name + "/[^\n]+ 3\n    rank 0 exited with code 3\n")),
+             below);
 }
 
 // What it prints makes a shell into the rank.
