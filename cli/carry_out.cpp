@@ -368,7 +368,7 @@ static int carry_out_here(const Invocation& invocation, Planning& planning, RunD
     try {
       report(invocation, planning.compilation);
     } catch (const std::system_error&) {}
-    std::string head = show_plan_briefly(plan, out, run.path(), start.node_rank);
+    std::string head = show_plan_briefly(plan, out, run.path(), start.node_rank, planning.submission->hands_over);
     for (const std::string& remark : planning.backend->remarks()) head += "  " + sanitised(remark) + '\n';
     for (const std::string& remark : start.remarks) head += "  " + sanitised(remark) + '\n';
     view.head(head + '\n');

@@ -136,7 +136,7 @@ Rows facts(const Plan& plan, const Terminal& terminal, const std::string& where)
 }
 
 // hardware_file: describes the machines, and nobody was asked.
-std::string machines_of(const Plan& plan, const std::optional<std::string>& hardware_file) {
+std::string machines_of(const Plan& plan, const std::optional<std::string>& hardware_file, bool submitted = true) {
   if (plan.job.ssh) {
     std::vector<std::string> names;
     for (const NodeGroup& group : plan.groups) names.insert(names.end(), group.hosts.begin(), group.hosts.end());
@@ -146,6 +146,7 @@ std::string machines_of(const Plan& plan, const std::optional<std::string>& hard
   if (!plan.job.slurm) return hardware_file ? "the machine that " + *hardware_file + " describes" : "this machine";
   const Slurm& slurm = *plan.job.slurm;
   std::string where = plan.job.num_nodes == 1 ? "1 node" : std::to_string(plan.job.num_nodes) + " nodes";
+  if (!submitted) return where + " of an allocation of SLURM";
   where += " of SLURM, " + (slurm.partition ? "partition " + *slurm.partition : std::string("its default partition"));
   if (hardware_file) where += ", as " + std::filesystem::path(*hardware_file).filename().string() + " describes";
   return where + "; `--render slurm` shows the batch script";
@@ -202,8 +203,9 @@ std::string shell_line(const std::vector<std::string>& arguments) {
   return joined(words, " ");
 }
 
-std::string show_plan_briefly(const Plan& plan, const Terminal& terminal, const std::string& run, std::optional<std::int64_t> node_rank) {
-  Rows rows = facts(plan, terminal, place_of(plan, machines_of(plan, std::nullopt), node_rank));
+std::string show_plan_briefly(const Plan& plan, const Terminal& terminal, const std::string& run, std::optional<std::int64_t> node_rank,
+                              bool submitted) {
+  Rows rows = facts(plan, terminal, place_of(plan, machines_of(plan, std::nullopt, submitted), node_rank));
   if (!run.empty()) rows.push_back({terminal.paint(Style::faint, "Run"), sanitised(shown_path(run))});
   return title(plan, terminal) + table(rows, 2, terminal.width);
 }

@@ -14,9 +14,10 @@ namespace fabric {
 std::string show_plan(const Plan& plan, const std::optional<std::string>& hardware_file, const Terminal& terminal,
                       std::optional<std::int64_t> node_rank = std::nullopt);
 
-// Its first lines, for the head of an `apply`. run: the folder of the run, if there is one already.
+// Its first lines, for the head of an `apply`. run: the folder of the run, if there is one already. submitted: of a plan for SLURM, as a
+// job of its own.
 std::string show_plan_briefly(const Plan& plan, const Terminal& terminal, const std::string& run = "",
-                              std::optional<std::int64_t> node_rank = std::nullopt);
+                              std::optional<std::int64_t> node_rank = std::nullopt, bool submitted = true);
 
 // Each rank with its command and variables, as far as they are known before the start; the rest is shown as <main_port>.
 std::string show_ranks(const Plan& plan, const Terminal& terminal);

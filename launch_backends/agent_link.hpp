@@ -35,7 +35,7 @@ struct Carrier {
   // line. Which of them it is an agent reads from node_variable, counted from 0.
   std::int64_t nodes = 1;
   std::string node_variable;
-  std::string sets;       // what the names of variables begin with that the command gives its agents; empty: it gives none
+  std::vector<std::string> sets;  // what the names of variables begin with that the command gives its agents
   bool by_shell = false;  // the command joins its words and gives them to a shell elsewhere, as ssh does
   std::string errors;     // the file that its stderr goes to; empty: where ours goes
   int at_our_end = 0;     // the signal that the kernel sends it when the controller ends; 0: none
@@ -54,7 +54,7 @@ struct CarrierLink {
   FileDescriptor process;
   std::unique_ptr<FramePipe> pipe;
   std::string name;  // of its program
-  std::string sets;  // as of its Carrier
+  std::vector<std::string> sets;  // as of its Carrier
   std::function<std::string(const ExitStatus&)> explain;
   std::optional<ExitStatus> exit;
 

@@ -37,7 +37,8 @@ constexpr auto carrier_patience = 2s;  // for a carrier whose agents are all gon
 
 }  // namespace
 
-std::string time_limit_in_words(const Plan& plan) {
+std::string time_limit_in_words(const Plan& plan, const RunOptions& options) {
+  if (!options.time_words.empty()) return options.time_words;
   return plan.job.time_limit ? "the time limit of " + plan.job.time_limit->str() : "the end of the time that it was given";
 }
 
@@ -161,7 +162,7 @@ void Attempt::hear_signals() {
     if (signal == options_.time_signal) {
       if (stopping_) continue;
       out_of_time_ = true;
-      stop_all(plan_.job.stop.signal, plan_.job.stop.grace.seconds, time_limit_in_words(plan_) + " is near");
+      stop_all(plan_.job.stop.signal, plan_.job.stop.grace.seconds, time_limit_in_words(plan_, options_) + " is near");
       continue;
     }
     // A scheduler that ends its job tells all of it at once, and here that is no second wish.
@@ -169,6 +170,8 @@ void Attempt::hear_signals() {
       asked_by_signal_ = signal;
       continue;
     }
+    // The terminal that goes tells it twice, itself and by its shell.
+    if (stopping_ && signal == SIGHUP) continue;
     // Where a failure already ends the run, that stays its outcome, and the signal hurries it.
     if (stopping_) {
       hurried_ = true;
@@ -237,7 +240,7 @@ void Attempt::obey(AgentLink& link, const Message& message) {
     auto ready = from_value<messages::Ready>(body);
     if (!std::exchange(link.ready, true)) ++ready_;
     // What its own command has given an agent is of no other launcher.
-    if (const std::string& own = link.carrier->sets; !own.empty())
+    for (const std::string& own : link.carrier->sets)
       std::erase_if(ready.scrubbed, [&own](const std::string& name) { return name.starts_with(own); });
     if (!ready.scrubbed.empty() && scrubbed_told_ != ready.scrubbed) {
       scrubbed_told_ = ready.scrubbed;
@@ -403,7 +406,7 @@ void Attempt::keep_time() {
   look_overruled(now);
   if (deadline_ && now >= *deadline_ && !stopping_) {
     out_of_time_ = true;
-    stop_all(plan_.job.stop.signal, plan_.job.stop.grace.seconds, time_limit_in_words(plan_) + " is reached");
+    stop_all(plan_.job.stop.signal, plan_.job.stop.grace.seconds, time_limit_in_words(plan_, options_) + " is reached");
   }
   // A carrier waits for each of its agents, also for one that nothing is heard of.
   const bool heard_out = std::all_of(links_.begin(), links_.end(), [](const AgentLink& link) { return link.done || link.ended(); });
@@ -538,7 +541,7 @@ Outcome Attempt::outcome() {
   } else if (asked_by_signal_ != 0 || out_of_time_) {
     out.exit_code = asked_by_signal_ != 0 ? 128 + asked_by_signal_ : time_is_up;
     out.verdict = "stopped";
-    out.message = asked_by_signal_ != 0 ? "stopped by SIG" + signal_name(asked_by_signal_) : "stopped at " + time_limit_in_words(plan_);
+    out.message = asked_by_signal_ != 0 ? "stopped by SIG" + signal_name(asked_by_signal_) : "stopped at " + time_limit_in_words(plan_, options_);
     // A rank that did not stop in order has perhaps saved nothing.
     const auto killed = std::count_if(ends_.begin(), ends_.end(), [](const RankEnd& end) {
       return end.by_us && end.status == ExitStatus{true, SIGKILL};

@@ -25,7 +25,7 @@ namespace fabric {
 constexpr int time_is_up = 124;  // the exit code, as timeout(1) has it
 
 // What a run is said to have reached when its time is over.
-std::string time_limit_in_words(const Plan& plan);
+std::string time_limit_in_words(const Plan& plan, const RunOptions& options);
 
 // One attempt of a run, from its first agent to its last.
 class Attempt {

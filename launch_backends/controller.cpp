@@ -89,7 +89,7 @@ Outcome conduct(const Plan& plan, const RunOptions& options, const std::vector<C
     outcome.verdict = "stopped";
     outcome.message = (overruled ? overruled->why
                        : signal  ? "stopped by SIG" + signal_name(signal)
-                                 : "stopped at " + time_limit_in_words(plan)) +
+                                 : "stopped at " + time_limit_in_words(plan, options)) +
                       " before a new start; " + outcome.message;
     return ended(outcome);
   }

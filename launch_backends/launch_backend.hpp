@@ -88,6 +88,7 @@ struct RunOptions {
   std::optional<std::string> main_address;  // of node 0, as the others reach it, where the plan names none; absent: the loopback address
   double lease = 0;  // seconds without a word after which an agent takes the controller for lost; 0: only the end of its stdin
   std::optional<double> time_left;  // seconds after which the run is stopped in order, whatever the job says; absent: the job's time_limit
+  std::string time_words;           // whose time that is, if it is not the job's own: the end of ...
   int time_signal = 0;              // which says that it is time for that; 0: none
   std::vector<Text> wrapper;        // words in front of each rank's program: of a container
   std::optional<double> asked;      // when the user asked for the run, seconds since the epoch
@@ -157,7 +158,7 @@ class LaunchBackend {
   virtual Submission render(const Plan& plan, std::optional<std::int64_t> node_rank, Diagnostics& diagnostics) const = 0;
   // Looks at the machines once more, just before a run of the plan: what would keep it from starting, or hinder it.
   virtual void inspect(const Plan&, const RunIntent&, Diagnostics&) {}
-  // What was done to the machines so that a run can start there, a sentence each.
+  // Where a run starts and what was done to the machines for it, as far as the plan does not say it, a sentence each.
   virtual std::vector<std::string> remarks() const { return {}; }
   // Runs the plan to its end; or, as the submission says, hands it over: then nothing is returned, unless that failed.
   virtual std::optional<Outcome> submit(const Plan& plan, const Submission& submission, const RunOptions& options,

@@ -15,6 +15,7 @@
 #include <fstream>
 #include <system_error>
 
+#include "launch_backends/controller_place.hpp"
 #include "launch_backends/descriptor.hpp"
 #include "launch_backends/replace_file.hpp"
 #include "launch_backends/written_at.hpp"
@@ -25,6 +26,8 @@ namespace fabric {
 namespace {
 
 namespace fs = std::filesystem;
+
+std::string words_of_holder() { return std::to_string(getpid()) + '\n' + this_machine() + '\n'; }
 
 [[noreturn]] void disk_fails(int error, const std::string& what) { throw std::system_error(error, std::generic_category(), what); }
 
@@ -135,7 +138,7 @@ RunDirectory RunDirectory::create(const std::string& runs, const std::string& na
 RunDirectory RunDirectory::take_over(const std::string& path, std::string_view plan_text) {
   make_folders(path);
   RunDirectory run(fs::canonical(path).string());
-  if (!run.lock()) throw std::runtime_error("process " + std::to_string(run.holder()) + " conducts " + run.path() + " already");
+  if (!run.lock()) throw std::runtime_error("process " + std::to_string(run.holder().pid) + " conducts " + run.path() + " already");
   if (access((run.path() + "/plan.json").c_str(), F_OK) != 0) {
     replace_file(run.path() + "/plan.json", plan_text);
     const fs::path own = run.path();
@@ -173,7 +176,7 @@ bool RunDirectory::lock() {
     }
     disk_fails(errno, "cannot lock " + path);
   }
-  const std::string own = std::to_string(getpid()) + '\n';
+  const std::string own = words_of_holder();
   if (ftruncate(file.get(), 0) != 0 || pwrite(file.get(), own.data(), own.size(), 0) < 0) disk_fails(errno, "cannot write " + path);
   lock_fd_ = file.release();
   return true;
@@ -184,16 +187,21 @@ void RunDirectory::unlock() {
 }
 
 void RunDirectory::take_over_lock() const {
-  const std::string own = std::to_string(getpid()) + '\n';
+  const std::string own = words_of_holder();
   if (lock_fd_ < 0 || ftruncate(lock_fd_, 0) != 0 || pwrite(lock_fd_, own.data(), own.size(), 0) < 0)
     disk_fails(errno, "cannot write " + path_ + "/lock");
 }
 
-std::int64_t RunDirectory::holder() const {
+RunDirectory::Holder RunDirectory::holder() const {
   std::ifstream in(path_ + "/lock");
-  std::int64_t pid = 0;
-  return in >> pid ? pid : 0;
+  Holder holder;
+  if (in >> holder.pid) in.ignore(), std::getline(in, holder.machine);
+  return holder;
 }
+
+bool RunDirectory::Holder::is_elsewhere() const { return !machine.empty() && machine != this_machine(); }
+
+std::string RunDirectory::Holder::host() const { return machine.substr(0, machine.find(' ')); }
 
 std::optional<std::int64_t> RunDirectory::node_rank() const {
   std::optional<std::int64_t> node;

@@ -74,8 +74,14 @@ class RunDirectory {
   // Whether a process conducts the run now.
   bool is_alive() const;
 
-  // The process that conducts it, as it says itself; 0 if that is not known.
-  std::int64_t holder() const;
+  // The process that conducts it, as it says itself.
+  struct Holder {
+    std::int64_t pid = 0;  // 0: not known
+    std::string machine;   // on which, as this_machine() names it there; empty: not known
+    bool is_elsewhere() const;
+    std::string host() const;  // its name
+  };
+  Holder holder() const;
 
   // Marks the run as living until this object (or its process) ends; a kernel lock, so a killed controller leaves none behind.
   // False if another process holds it.

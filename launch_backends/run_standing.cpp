@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -26,9 +27,22 @@ constexpr double seconds_to_reach_holder = 10;
 // The process that holds the run's lock has written its number into it. It goes on, should it be stopped. False if it cannot be reached,
 // as in the moment in which one takes the lock.
 bool signal_holder(const RunDirectory& run, int signal) {
-  const auto pid = static_cast<pid_t>(run.holder());
+  const auto pid = static_cast<pid_t>(run.holder().pid);
   const std::optional<ProcessEntry> entry = pid > 0 ? process_entry(pid) : std::nullopt;
   return entry && !entry->ended && kill(pid, signal) == 0 && kill(pid, SIGCONT) == 0;
+}
+
+// Whose controller is a process of another machine that sees this folder. In an allocation of SLURM it looks into the folder.
+bool stop_elsewhere(const RunDirectory& run, const RunDirectory::Holder& holder, bool hurry) {
+  const std::optional<Conductor> conductor = conductor_of(run.path());
+  if (!conductor || conductor->pid != holder.pid)
+    throw std::runtime_error("the run is conducted by process " + std::to_string(holder.pid) + " of " + holder.host() +
+                             ", and only `fabric cancel` on that machine reaches it");
+  char host[256] = {};
+  gethostname(host, sizeof host - 1);
+  name_conductor(run.path(), new_conductor(std::string("asked to end, through the folder of the run, by `fabric cancel` on ") + host,
+                                           conductor->job, hurry ? Conductor::Aim::kills : Conductor::Aim::ends));
+  return true;
 }
 
 // Whoever carries it out beside SLURM looks into the folder, and so does a later start of the same job.
@@ -154,6 +168,7 @@ bool stop_run(const RunDirectory& run, int signal, bool hurry) {
 }
 
 bool stop_run_here(const RunDirectory& run, int signal, bool hurry) {
+  if (const RunDirectory::Holder holder = run.holder(); holder.is_elsewhere() && run.is_alive()) return stop_elsewhere(run, holder, hurry);
   const double deadline = now_seconds() + seconds_to_reach_holder;
   while (!signal_holder(run, signal)) {
     if (!run.is_alive()) return false;

@@ -12,7 +12,6 @@
 #include "launch_backends/replace_file.hpp"
 #include "launch_backends/run_directory.hpp"
 #include "launch_backends/run_record.hpp"
-#include "launch_backends/slurm_agents.hpp"
 #include "launch_backends/slurm_allocation.hpp"
 #include "launch_backends/slurm_array.hpp"
 #include "launch_backends/slurm_limits.hpp"
@@ -148,11 +147,16 @@ class SlurmBackend : public LaunchBackend {
 
   Hardware probe(const JobSpec& job, Diagnostics& diagnostics) override {
     const Slurm& slurm = *job.slurm;
+    const bool has_allocation = in_allocation_ && allocation_;
+    SlurmQuery query{slurm.partition.value_or(""), slurm.constraint.value_or(""), slurm.gpu_type.value_or("")};
+    if (has_allocation) {
+      ask_about_allocation(*allocation_);
+      query.partition = allocation_->partition, query.constraint.clear();
+    }
     Diagnostics found;
     const std::optional<SlurmCluster> cluster = ask_slurm(found);
     Hardware hardware;
-    if (cluster)
-      hardware = hardware_of(*cluster, {slurm.partition.value_or(""), slurm.constraint.value_or(""), slurm.gpu_type.value_or("")}, found);
+    if (cluster) hardware = hardware_of(*cluster, query, found);
     silent_ = !cluster;
     for (Diagnostic d : found.all()) {
       // Where the job leaves nothing open, nobody needs to answer.
@@ -162,6 +166,7 @@ class SlurmBackend : public LaunchBackend {
     if (silent_) return assumed_nodes(job, diagnostics);
     if (hardware.groups.empty()) return hardware;
     hardware = for_job(job, std::move(hardware));
+    if (has_allocation) return hardware_in_allocation(job, *allocation_, std::move(hardware));
     check_slurm_limits(*cluster, job, hardware, diagnostics);
     return hardware;
   }
@@ -191,8 +196,16 @@ class SlurmBackend : public LaunchBackend {
     return answers;
   }
 
-  void inspect(const Plan& plan, const RunIntent&, Diagnostics& diagnostics) override {
-    if (in_allocation_) check_allocation(plan, allocation_, diagnostics);
+  void inspect(const Plan& plan, const RunIntent& intent, Diagnostics& diagnostics) override {
+    detaches_ = intent.detach;
+    if (in_allocation_) {
+      check_allocation(plan, allocation_, diagnostics);
+    } else if (allocation_) {
+      ask_about_allocation(*allocation_);
+      Diagnostics unfit;
+      check_allocation(plan, allocation_, unfit);
+      could_run_there_ = !allocation_->state.empty() && !unfit.has_errors();
+    }
     const std::string program = in_allocation_ ? "srun" : "sbatch";
     if (!find_on_path(program).empty()) return;
     diagnostics.add(
@@ -218,7 +231,8 @@ class SlurmBackend : public LaunchBackend {
     if (diagnostics.has_errors()) return submission;
     if (in_allocation_) {
       submission.questions = questions_for_slurm(plan);
-      submission.commands.push_back(agents_by_srun(plan.job.slurm->fabric.value_or(self_), plan, "").argv);
+      submission.commands.push_back(
+          agents_in_allocation(plan.job.slurm->fabric.value_or(self_), plan, allocation_.value_or(SlurmAllocation{}), "").argv);
       return submission;
     }
     submission.files.push_back(slurm_script(plan, plan.job.slurm->fabric.value_or(self_)));
@@ -229,10 +243,12 @@ class SlurmBackend : public LaunchBackend {
   }
 
   std::vector<std::string> remarks() const override {
-    if (!allocation_) return {};
+    if (!allocation_ || (!in_allocation_ && !could_run_there_)) return {};
     const std::string which = "allocation " + allocation_->job + " of SLURM";
-    if (in_allocation_) return {"in " + which + ", " + allocation_->nodes};
-    return {"this shell is in " + which + ", and the run is a job of its own: `--in-allocation` starts it there"};
+    if (!in_allocation_) return {"this shell is in " + which + ", and the run is a job of its own: `--in-allocation` starts it there"};
+    std::vector<std::string> all = {"in " + which + ", " + allocation_->nodes};
+    if (detaches_) all.push_back("the run ends with the allocation, which its shell may give back");
+    return all;
   }
 
   std::optional<Outcome> submit(const Plan& plan, const Submission& submission, const RunOptions& options, RunObserver& observer) override {
@@ -264,8 +280,10 @@ class SlurmBackend : public LaunchBackend {
  private:
   const std::string self_;
   const bool in_allocation_;
-  const std::optional<SlurmAllocation> allocation_;  // in which this process stands
-  bool silent_ = false;                              // SLURM was asked, and said nothing
+  std::optional<SlurmAllocation> allocation_;  // in which this process stands
+  bool could_run_there_ = false;               // though that was not asked for
+  bool detaches_ = false;
+  bool silent_ = false;  // SLURM was asked, and said nothing
 };
 
 }  // namespace

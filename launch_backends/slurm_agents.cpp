@@ -33,14 +33,14 @@ Carrier agents_by_srun(const std::string& self, const Plan& plan, const std::str
                   "--error=all",
                   "--quiet"};
   if (container_by_srun(plan)) {
-    std::string mounts = run + ':' + run + ',' + self + ':' + self;
+    std::string mounts = (run.empty() ? "" : run + ':' + run + ',') + self + ':' + self;
     for (const std::string& mount : container_mounts(plan)) mounts += ',' + mount;
     carrier.argv.insert(carrier.argv.end(), {"--container-image=" + container_image(plan), "--container-mounts=" + mounts});
   }
   carrier.argv.insert(carrier.argv.end(), {self, "agent"});
   carrier.nodes = plan.job.num_nodes;
   carrier.node_variable = "SLURM_PROCID";
-  carrier.sets = "SLURM_";
+  carrier.sets = {"SLURM_", "PMI_", "PMI2_", "PMIX_"};
   carrier.at_our_end = SIGCONT;  // a stopped srun would not tell its agents
   return carrier;
 }
@@ -69,14 +69,15 @@ void clear_variables_of_srun() {
     unsetenv(name);
 }
 
-std::string run_teardown(const Plan& plan) {
+std::string run_teardown(const Plan& plan, const std::string& run, int out) {
   if (plan.job.slurm->teardown.empty()) return "";
   std::string commands;
   for (const std::string& line : plan.job.slurm->teardown) commands += line + '\n';
   ProcessStart start;
   start.argv = {"bash", "-c", commands};
   start.env = own_environment();
-  start.descriptors = {{STDOUT_FILENO, STDOUT_FILENO}, {STDERR_FILENO, STDERR_FILENO}};
+  start.cwd = run;
+  start.descriptors = {{out, STDOUT_FILENO}, {STDERR_FILENO, STDERR_FILENO}};
   const ExitStatus status = wait_for(start_process(start));
   return status.good() ? "" : "teardown " + status.str();
 }

@@ -23,7 +23,8 @@ std::optional<double> time_for_ranks(const Plan& plan, const std::string& job_id
 // Takes from the own environment what would make srun label or cut the words of the agents, or start them otherwise.
 void clear_variables_of_srun();
 
-// Runs slurm.teardown, if there is some, and waits for it. Returns how it ended in words; empty: well.
-std::string run_teardown(const Plan& plan);
+// Runs slurm.teardown, if there is some, in the folder of the run, and waits for it. out: what it prints goes to this descriptor. Returns
+// how it ended in words; empty: well.
+std::string run_teardown(const Plan& plan, const std::string& run, int out);
 
 }  // namespace fabric

@@ -238,7 +238,7 @@ int slurm_batch_main(const std::string& self) try {
   bool torn_down = false;
   const auto tear_down = [&] {
     if (std::exchange(torn_down, true)) return;
-    if (const std::string failed = run_teardown(plan); !failed.empty()) say(failed);
+    if (const std::string failed = run_teardown(plan, run.path(), STDOUT_FILENO); !failed.empty()) say(failed);
   };
   // Once the run is said to wait in the queue, nothing is left to do but to put its job there.
   const auto put_back = [&](Outcome& result) {

@@ -1,8 +1,12 @@
 // A run in an allocation that is there already: at once, on its nodes, conducted by the process that was asked, and with no job of its own.
+#include <signal.h>
+
 #include <boost/test/unit_test.hpp>
+#include <chrono>
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <sstream>
 
 #include "launch_backends/slurm_allocation.hpp"
 #include "tests/slurm/slurm_job.hpp"
@@ -113,19 +117,126 @@ BOOST_AUTO_TEST_CASE(an_allocation_that_is_taken_away_ends_it) {
   Nodes::cluster().output("scancel --user=root");
   const ProgramResult result = apply.wait(seconds(30));
   BOOST_TEST(result.status.shell_code() != 0, said(result));
-  BOOST_TEST(eventually([&] { return job.state() == "stopped" || job.state() == "lost"; }), job.state());
+  BOOST_TEST(says(result, "of SLURM is over (C"), said(result));
+  BOOST_TEST(job.state() == "stopped");
   BOOST_TEST(eventually([] { return Nodes::cluster().output("squeue -h") == ""; }));
 }
 
-BOOST_AUTO_TEST_CASE(setup_runs_once_before_the_agents_and_teardown_behind_them) {
+// As in a batch script: in the folder of the run, with nothing to read, and what it exports is there for the ranks of all attempts and for
+// teardown.
+BOOST_AUTO_TEST_CASE(setup_runs_once_and_teardown_behind_it) {
   if (Nodes::left_out()) return;
   const AllocatedJob job(
-      "num_nodes: 2\nslurm: {setup: ['echo made >>$HOME/made', 'export MADE=\"by setup\"'], teardown: ['echo gone >>$HOME/made']}\n"
-      "program: [bash, -c, 'echo $MADE']\n");
-  const ProgramResult result = apply_behind(job, {"salloc", "--quiet", "--nodes=2"});
+      "num_nodes: 2\nrestart: {max: 1, backoff: 0s}\n"
+      "slurm: {setup: ['read -r x || true', 'echo made >>made; echo to stdout', 'export MADE=\"by setup\"', 'sleep 33 &'],\n"
+      "  teardown: ['echo \"gone, $MADE\" >>made; echo bye']}\n"
+      "program: [bash, -c, 'echo $MADE; [ $TORCHELASTIC_RESTART_COUNT = 1 ]']\n");
+  const auto begin = std::chrono::steady_clock::now();
+  const ProgramResult result =
+      apply_behind(job, {"salloc", "--quiet", "--nodes=2"}, {"apply", "--in-allocation", "--format", "json", "job.yaml"});
+  BOOST_TEST((std::chrono::steady_clock::now() - begin < seconds(9)));
   BOOST_TEST(result.status.shell_code() == 0, said(result));
-  for (int rank = 0; rank < 2; ++rank) BOOST_TEST(job.log(rank, rank) == "by setup\n");
-  BOOST_TEST(Nodes::cluster().output("cat $HOME/made") == "made\ngone");
+  for (int rank = 0; rank < 2; ++rank) BOOST_TEST(job.log(rank, rank) == "by setup\nby setup\n");
+  BOOST_TEST(read_text(job.run() / "made") == "made\ngone, by setup\n");
+  const std::optional<Value> summary = read_json(result.output);
+  BOOST_TEST_REQUIRE(summary.has_value(), said(result));
+  BOOST_TEST(summary->find("verdict")->as_string() == "finished");
+  BOOST_TEST(result.errors.find("to stdout\n") != std::string::npos, said(result));
+  Nodes::cluster().output("pkill -f 'sleep 33'");
+}
+
+BOOST_AUTO_TEST_CASE(a_setup_that_fails_or_is_left_ends_the_run) {
+  if (Nodes::left_out()) return;
+  const AllocatedJob bad("slurm: {setup: ['echo no such module >&2; exit 3'], teardown: ['echo gone >>made']}\nprogram: ['true']\n");
+  const ProgramResult result = apply_behind(bad, {"salloc", "--quiet"});
+  BOOST_TEST(result.status.shell_code() == 125, said(result));
+  BOOST_TEST(says(result, "no such module"), said(result));
+  BOOST_TEST(says(result, "slurm.setup"), said(result));
+  BOOST_TEST(says(result, "exited with code 3"), said(result));
+  BOOST_TEST(bad.state() == "refused");
+  BOOST_TEST(read_text(bad.run() / "made") == "gone\n");
+
+  const AllocatedJob slow("slurm: {setup: ['echo begun >begun; sleep 60']}\nprogram: ['true']\n");
+  RunningCommand apply(Nodes::cluster(), behind({"salloc", "--quiet"}, in_allocation), slow.inside());
+  BOOST_REQUIRE(eventually([&] { return std::filesystem::exists(slow.folder() / "runs/job/latest/begun"); }));
+  Nodes::cluster().output("pkill -INT -f '^" + fabric_program + " apply --in-allocation'");
+  BOOST_TEST(apply.wait(seconds(10)).status.shell_code() == 130);
+  BOOST_TEST(slow.state() == "stopped");
+}
+
+BOOST_AUTO_TEST_CASE(gpus_are_those_of_the_allocation) {
+  if (Nodes::left_out()) return;
+  const std::string text = "num_nodes: 2\ndevices: 2\nprogram: [bash, -c, 'echo $LOCAL_RANK of $CUDA_VISIBLE_DEVICES']\n";
+  // Of a job on GPUs: the line of the file says cpu.
+  const std::vector<std::string> line = {"apply", "--in-allocation", "--set", "accelerator=cuda", "job.yaml"};
+  const AllocatedJob job(text);
+  for (const std::vector<std::string>& more :
+       {std::vector<std::string>{"--gres=gpu:2"}, {"--ntasks-per-node=2", "--gpus-per-task=1"}, {"--gpus=4", "--ntasks-per-gpu=1"}}) {
+    std::vector<std::string> words = {"salloc", "--quiet", "--nodes=2", "--cpus-per-task=2"};
+    words.insert(words.end(), more.begin(), more.end());
+    const ProgramResult result = apply_behind(job, words, line);
+    BOOST_TEST(result.status.shell_code() == 0, said(result));
+    BOOST_TEST(job.log(1, 3) == "1 of 0,1\n");
+  }
+  for (const auto& [more, has] :
+       {std::pair{"--gres=gpu:1", "has 1 GPU of a node, and the job wants 2"}, {"--gres=none", "has 0 GPUs of a node"}}) {
+    const ProgramResult result = apply_behind(job, {"salloc", "--quiet", "--nodes=2", "--cpus-per-task=2", more}, line);
+    BOOST_TEST(result.status.shell_code() == 125, said(result));
+    BOOST_TEST(says(result, has), said(result));
+    BOOST_TEST(says(result, "--gres=gpu:2"), said(result));
+  }
+}
+
+// What a job leaves open is decided by what the shell has, whatever the partition gives.
+BOOST_AUTO_TEST_CASE(what_is_auto_is_that_of_the_allocation) {
+  if (Nodes::left_out()) return;
+  const AllocatedJob job("num_nodes: 3\nslurm: {partition: gone}\nprogram: [bash, -c, 'echo $OMP_NUM_THREADS of $WORLD_SIZE']\n");
+  const ProgramResult result = apply_behind(job, {"salloc", "--quiet", "--nodes=3", "--cpus-per-task=3"},
+                                            {"apply", "--in-allocation", "--set", "threads=auto", "job.yaml"});
+  BOOST_TEST(result.status.shell_code() == 0, said(result));
+  BOOST_TEST(job.log(2, 2) == "3 of 3\n");
+}
+
+BOOST_AUTO_TEST_CASE(the_time_of_the_allocation_is_named) {
+  if (Nodes::left_out()) return;
+  const AllocatedJob job("time_limit: 36h\nstop: {grace: 1s}\nprogram: [bash, -c, 'exec sleep 100']\n");
+  const ProgramResult result = apply_behind(job, {"salloc", "--quiet", "--time=1"});
+  BOOST_TEST(result.status.shell_code() == 124, said(result));
+  BOOST_TEST(says(result, "stopped at the end of the time of allocation "), said(result));
+}
+
+// The terminal tells it, and so does the shell that goes with it.
+BOOST_AUTO_TEST_CASE(a_window_that_is_closed_leaves_the_ranks_their_grace) {
+  if (Nodes::left_out()) return;
+  const AllocatedJob job(
+      "num_nodes: 2\nprogram: [bash, -c, 'trap \"sleep 0.5; echo saved; exit 0\" TERM; echo up; while :; do sleep 0.1; done']\n");
+  RunningCommand window(Nodes::cluster(),
+                        {"script", "-qc", "salloc --quiet --nodes=2 " + fabric_program + " apply --in-allocation job.yaml", "/dev/null"},
+                        job.inside());
+  BOOST_REQUIRE(eventually([&] { return window.output().find("up") != std::string::npos; }));
+  BOOST_REQUIRE(eventually([&] { return job.log(1, 1) == "up\n"; }));
+  window.signal(SIGKILL);  // script goes, and with it the other end of the terminal
+  window.wait(seconds(10));
+  BOOST_TEST(eventually([&] { return job.state() == "stopped"; }), job.state());
+  for (int rank = 0; rank < 2; ++rank) BOOST_TEST(job.log(rank, rank).ends_with("saved\n"));
+}
+
+BOOST_AUTO_TEST_CASE(it_is_cancelled_from_another_machine_through_its_folder) {
+  if (Nodes::left_out()) return;
+  const AllocatedJob job("num_nodes: 2\nprogram: [bash, -c, 'trap \"echo saved; exit 0\" TERM; echo up; while :; do sleep 0.1; done']\n");
+  RunningCommand apply(Nodes::cluster(), behind({"salloc", "--quiet", "--nodes=2"}, in_allocation), job.inside());
+  BOOST_REQUIRE(eventually([&] { return apply.output().find("[1:1] up") != std::string::npos; }));
+  const auto on_n3 = [&](const std::string& words) {
+    return Nodes::cluster().exec(
+        {"srun", "--quiet", "--nodelist=n3", "bash", "-c", "cd " + job.folder().string() + " && " + fabric_program + ' ' + words},
+        job.inside());
+  };
+  BOOST_TEST(says(on_n3("status job"), " on head"), said(on_n3("status job")));
+  const ProgramResult cancelled = on_n3("cancel job");
+  BOOST_TEST(cancelled.status.good(), said(cancelled));
+  const ProgramResult result = apply.wait(seconds(20));
+  BOOST_TEST(says(result, "by `fabric cancel` on n3"), said(result));
+  for (int rank = 0; rank < 2; ++rank) BOOST_TEST(job.log(rank, rank).ends_with("saved\n"));
 }
 
 BOOST_AUTO_TEST_CASE(a_run_that_was_stopped_goes_on_in_an_allocation) {
@@ -160,7 +271,41 @@ BOOST_AUTO_TEST_CASE(what_does_not_fit_into_it_is_refused_before_the_start) {
   BOOST_TEST(none.status.shell_code() == 125, said(none));
   BOOST_TEST(says(none, "FAB5248"), said(none));
   BOOST_TEST(says(none, "salloc --nodes=1"), said(none));
-  BOOST_TEST(says(job.fabric({"apply", "--in-allocation", "--set", "backend=local", "job.yaml"}), "the backend of this job is local"));
+  const ProgramResult other = job.fabric({"apply", "--in-allocation", "--set", "backend=local", "job.yaml"});
+  BOOST_TEST(other.status.shell_code() == 125, said(other));
+  BOOST_TEST(says(other, "the backend of this job is local"), said(other));
+  const ProgramResult several = apply_behind(job, {"salloc", "--quiet", "-N1", ":", "-N1"});
+  BOOST_TEST(several.status.shell_code() == 125, said(several));
+  BOOST_TEST(says(several, "is heterogeneous"), said(several));
+}
+
+// A window of tmux keeps the variables of a job that has ended.
+BOOST_AUTO_TEST_CASE(an_allocation_of_yesterday_is_none) {
+  if (Nodes::left_out()) return;
+  const std::string variables = Nodes::cluster().output("salloc --quiet bash -c 'env | grep ^SLURM_JOB'");
+  BOOST_REQUIRE(eventually([] { return Nodes::cluster().output("squeue -h") == ""; }));
+  std::vector<std::string> words = {"env"};
+  std::istringstream lines(variables);
+  for (std::string line; std::getline(lines, line);) words.push_back(line);
+  const AllocatedJob job("program: ['true']\n");
+  const ProgramResult refused = apply_behind(job, words);
+  BOOST_TEST(refused.status.shell_code() == 125, said(refused));
+  BOOST_TEST(says(refused, "FAB5248"), said(refused));
+  BOOST_TEST(says(refused, "has ended"), said(refused));
+  const ProgramResult submitted = apply_behind(job, words, {"apply", "job.yaml"});
+  BOOST_TEST(submitted.status.shell_code() == 0, said(submitted));
+  BOOST_TEST(!says(submitted, "--in-allocation"), said(submitted));
+}
+
+BOOST_AUTO_TEST_CASE(a_run_that_is_left_there_ends_with_it) {
+  if (Nodes::left_out()) return;
+  const AllocatedJob job("num_nodes: 2\nprogram: [bash, -c, 'trap \"echo saved; exit 0\" TERM; echo up; while :; do sleep 0.1; done']\n");
+  const ProgramResult result = apply_behind(job, {"salloc", "--quiet", "--nodes=2", "bash", "-c", "\"$@\"; sleep 1", "bash"},
+                                            {"apply", "--in-allocation", "--detach", "job.yaml"});
+  BOOST_TEST(result.status.shell_code() == 0, said(result));
+  BOOST_TEST(read_text(job.run() / "console.log").find("ends with the allocation") != std::string::npos);
+  BOOST_TEST(eventually([&] { return job.state() == "stopped"; }), job.state());
+  for (int rank = 0; rank < 2; ++rank) BOOST_TEST(job.log(rank, rank).ends_with("saved\n"));
 }
 
 // Whoever does not ask for it gets a job of its own, and is told of the other way.
@@ -193,6 +338,22 @@ BOOST_AUTO_TEST_CASE(cpus_are_counted_for_each_node) {
   BOOST_TEST((cpus("8(x3),4") == Counts{8, 8, 8, 4}));
   BOOST_TEST((cpus("72(x2),36,1(x2)") == Counts{72, 72, 36, 1, 1}));
   BOOST_TEST(cpus("").empty());
+}
+
+BOOST_AUTO_TEST_CASE(what_slurm_says_of_it_is_read) {
+  SlurmAllocation allocation;
+  read_allocation(
+      "JobId=1 JobName=x JobState=RUNNING Reason=None Partition=gpu NumNodes=3 JOB_GRES=gpu:h100:6,nvme:9 "
+      "  Nodes=n[1-2] CPU_IDs=0-1 Mem=200 GRES=gpu:h100:3(IDX:0-2),nvme:3(CNT:3)   Nodes=n3 CPU_IDs=0-1 Mem=200 GRES=gpu:a:1(IDX:0),gpu:b:1(IDX:1) "
+      "MinCPUsNode=2 Command=/x GRES=gpu:9 JobState=DONE",
+      allocation);
+  BOOST_TEST(allocation.state == "RUNNING");
+  BOOST_TEST(allocation.partition == "gpu");
+  BOOST_TEST(allocation.gpus.value() == 2);
+  SlurmAllocation without;
+  read_allocation("JobId=1 JobState=COMPLETED Partition=cpu Nodes=n1 CPU_IDs=0 Mem=0 GRES= Command=(null)", without);
+  BOOST_TEST(without.has_ended());
+  BOOST_TEST(without.gpus.value() == 0);
 }
 
 BOOST_AUTO_TEST_CASE(a_job_number_alone_is_none) {
