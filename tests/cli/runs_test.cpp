@@ -250,8 +250,8 @@ BOOST_AUTO_TEST_CASE(what_has_no_room_in_the_line_of_a_run_stands_below_it) {
              beside);
   run_fabric({"apply", "long.yaml"}, folder.path());
   const std::string below = run_fabric({"list"}, folder.path()).out;
-  BOOST_TEST(std::regex_search(
-                 below, std::regex("y/[^\n]+ 4\n    rank 0 exited with code 4\n" + name + "/[^\n]+ 3\n    rank 0 exited with code 3\n")),
+  BOOST_TEST(std::regex_search(below, std::regex("brief/[^\n]+ 4\n    rank 0 exited with code 4\n" + name +
+                                                 "/[^\n]+ 3\n    rank 0 exited with code 3\n")),
              below);
 }
 
