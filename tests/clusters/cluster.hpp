@@ -58,6 +58,7 @@ class Cluster {
   void cut(const std::string& a, const std::string& b) const { verb({"cut", a, b}); }
   void cut_one_way(const std::string& from, const std::string& to) const { verb({"cut-one-way", from, to}); }
   void mend() const { verb({"mend"}); }
+  void mend(const std::string& from, const std::string& to) const { verb({"mend", from, to}); }
   void stop() const { verb({"stop"}); }
 
   // The living processes of it, by their pids on this machine, found in /proc and not by asking the script.

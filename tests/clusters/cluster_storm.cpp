@@ -28,6 +28,12 @@ const std::string rank_program = FABRIC_BINARY_DIR "/tests/rank_program";
 
 bool is_a_cut(Deed deed) { return deed == Deed::unplug || deed == Deed::cut_towards || deed == Deed::cut_away; }
 
+// From where to where nothing goes, of a cut that is no unplugging.
+std::pair<std::string, std::string> way_of(const Fault& fault) {
+  const Victim& victim = fault.victim;
+  return fault.deed == Deed::cut_towards ? std::pair(victim.other_end, victim.node) : std::pair(victim.node, victim.other_end);
+}
+
 // A round that goes on.
 class StormyRun {
  public:
@@ -124,8 +130,7 @@ class StormyRun {
   void commit(Fault& fault, RunningCommand& apply) {
     const Victim& victim = fault.victim;
     if (fault.deed == Deed::unplug) cluster_.unplug(victim.node);
-    if (fault.deed == Deed::cut_towards) cluster_.cut_one_way(victim.other_end, victim.node);
-    if (fault.deed == Deed::cut_away) cluster_.cut_one_way(victim.node, victim.other_end);
+    if (fault.deed == Deed::cut_towards || fault.deed == Deed::cut_away) cluster_.cut_one_way(way_of(fault).first, way_of(fault).second);
     fault.done = is_a_cut(fault.deed);
     if (fault.done) return;
     if (victim.daemon) {
@@ -141,9 +146,19 @@ class StormyRun {
 
   void mend(const Fault& fault) const {
     if (fault.deed == Deed::unplug) cluster_.plug(fault.victim.node);
-    else if (is_a_cut(fault.deed)) cluster_.mend();
+    else if (is_a_cut(fault.deed)) mend_cut(fault);
     else if (fault.deed == Deed::kill) cluster_.start_daemon(fault.victim.node);
     else signal_process(fault.hit->process, SIGCONT);
+  }
+
+  // Unless another fault has cut the same way for longer.
+  void mend_cut(const Fault& fault) const {
+    const auto [from, to] = way_of(fault);
+    for (const Fault& other : round_.faults)
+      if (&other != &fault && other.done && other.deed != Deed::unplug && is_a_cut(other.deed) && way_of(other) == way_of(fault) &&
+          (other.out > fault.out || (other.out == fault.out && &other > &fault)))
+        return;
+    cluster_.mend(from, to);
   }
 
   void act(RunningCommand& apply) {

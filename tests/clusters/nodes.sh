@@ -305,7 +305,11 @@ main() {
       [ $# = 2 ] || usage
       need_networks; need_node "$1"; need_node "$2"
       again "$@" ;;
-    mend) need_networks; again ;;
+    mend)
+      [ $# = 0 ] || [ $# = 2 ] || usage
+      need_networks
+      [ $# = 0 ] || { need_node "$1"; need_node "$2"; }
+      again "$@" ;;
     stop) stop ;;
     status) outer >/dev/null || { echo "not running"; exit 3; }; inside "$self" __status "$dir" ;;
 
@@ -330,7 +334,9 @@ main() {
     __plug) nsenter --net=/run/switch ip link set "$1" up ;;
     __cut) nsenter --net=/run/switch nft add element bridge cables cut "{ $1 . $2, $2 . $1 }" ;;
     __cut-one-way) nsenter --net=/run/switch nft add element bridge cables cut "{ $1 . $2 }" ;;
-    __mend) nsenter --net=/run/switch nft flush set bridge cables cut ;;
+    __mend)
+      if [ $# = 0 ]; then nsenter --net=/run/switch nft flush set bridge cables cut
+      else nsenter --net=/run/switch nft delete element bridge cables cut "{ $1 . $2 }"; fi ;;
     __kill-daemon) on_node "$1" "$self" __signal "$dir" "$@" ;;
     __signal)
       local pid; pid=$(cat "$dir/run/$1.daemon")
