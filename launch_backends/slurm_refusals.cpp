@@ -20,7 +20,7 @@ namespace {
 
 constexpr double longest_lead = 65535;            // seconds, that --signal takes
 constexpr std::int64_t usual_array_limit = 1000;  // MaxArraySize is 1001 unless the site says otherwise
-constexpr std::size_t longest_task = 100 << 10;   // bytes, below what Linux takes as one argument
+constexpr std::size_t longest_task = 1 << 20;     // bytes, of the two MiB that Linux gives all arguments and variables
 
 std::string counted(std::int64_t n, const std::string& noun) { return std::to_string(n) + ' ' + noun + (n == 1 ? "" : "s"); }
 
@@ -367,20 +367,17 @@ class Refusals {
     if (group_.rank.env_file)
       by_agent("FAB5238", "in the shape `srun` nobody reads a file of variables", "program.env_file",
                "write `shape: agent`, or read it in the batch script: setup: [\"set -a\", \"source FILE\", \"set +a\"]");
-    std::size_t size = 0;
     for (const auto& [name, text] : group_.rank.env) {
-      size += name.size() + text.str().size();
       if (!is_kept_by_bash(name)) continue;
       const bool of_program = job_.program && job_.program->env.contains(name);
       refuse("FAB5239", "in the shape `srun` bash starts the ranks, and keeps `" + name + "` for itself",
              of_program ? Path("program") / "env" / name : Path("env") / name, "not for a rank",
              "give it another name, or write `shape: agent`");
     }
-    for (const Text& word : group_.rank.argv) size += word.str().size();
-    if (size > longest_task)
+    if (const std::size_t size = size_of_srun_task(plan_); size > longest_task)
       refuse("FAB5240",
-             "in the shape `srun` arguments and variables of a rank travel as one word, which cannot be of " + std::to_string(size >> 10) +
-                 " KiB",
+             "in the shape `srun` arguments and variables of a rank travel as arguments of srun, which cannot be of " +
+                 std::to_string(size >> 10) + " KiB",
              job_.program ? "program" : "env", "too long", "write `shape: agent`, or put them into a file that the program reads");
     if (job_.time_limit && std::fmod(job_.time_limit->seconds, 60) != 0)
       warn("FAB5242",

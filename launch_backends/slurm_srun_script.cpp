@@ -49,6 +49,8 @@ constexpr std::array<std::string_view, 31> variables_of_bash = {"BASHOPTS",
 constexpr int first_port = 15000, ports = 17000;
 
 // A task of srun, as bash, that becomes a rank: no quote and no name in it is the batch script's.
+constexpr std::size_t longest_word = 100 << 10;  // bytes, below what Linux takes as one argument
+
 class RankScript {
  public:
   explicit RankScript(const Plan& plan) : plan_(plan), group_(plan.groups.front()), rank_(group_.rank) {}
@@ -288,7 +290,8 @@ std::string quoted_mounts(const Plan& plan) {
   return (mounts.empty() ? "" : bash_word(mounts)) + "\"$fabric_run:$fabric_run\"";
 }
 
-void start_ranks(const Plan& plan, BatchLines& out) {
+// in_parts: what a task is told is longer than one word can be.
+void start_ranks(const Plan& plan, bool in_parts, BatchLines& out) {
   const NodeGroup& group = plan.groups.front();
   std::string line = "srun --nodes=" + std::to_string(plan.job.num_nodes) + " --ntasks=" + std::to_string(plan.world_size) +
                      " --ntasks-per-node=" + std::to_string(group.ranks_per_node) +
@@ -298,9 +301,13 @@ void start_ranks(const Plan& plan, BatchLines& out) {
   line += "  --kill-on-bad-exit=1 --wait=0 \\\n";
   if (container_by_srun(plan))
     line += "  --container-image=" + bash_word(container_image(plan)) + " --container-mounts=" + quoted_mounts(plan) + " \\\n";
-  line +=
-      "  bash -c \"$fabric_task\" fabric \"$fabric_main_address\" \"$fabric_main_port\" \"$fabric_run\" \"$fabric_attempt\" "
-      "\"$fabric_resume_path\" &";
+  const std::string told =
+      "fabric \"$fabric_main_address\" \"$fabric_main_port\" \"$fabric_run\" \"$fabric_attempt\" \"$fabric_resume_path\"";
+  if (!in_parts) line += "  bash -c \"$fabric_task\" " + told + " &";
+  else
+    line +=
+        "  bash -c 'fabric_task=; for fabric_part in \"${@:6}\"; do fabric_task+=$fabric_part; done; set -- \"${@:1:5}\"; eval \"$fabric_task\"' \\\n  " +
+        told + " \"${fabric_parts[@]}\" &";
   out.line(line);
   out.line("fabric_srun=$!");
   // A signal ends the wait, and not what is waited for.
@@ -334,6 +341,12 @@ bool is_kept_by_bash(std::string_view name) {
   return std::find(variables_of_bash.begin(), variables_of_bash.end(), name) != variables_of_bash.end();
 }
 
+std::size_t size_of_srun_task(const Plan& plan) {
+  BatchLines lines("");
+  RankScript(plan).write(lines);
+  return lines.take().content.size();
+}
+
 void srun_script(const Plan& plan, BatchLines& out) {
   out.line("");
   out.line("# One task of srun is one rank. `fabric plan` says what this shape cannot promise.");
@@ -347,7 +360,12 @@ void srun_script(const Plan& plan, BatchLines& out) {
   out.line("fabric_task=$(cat <<'END_OF_TASK'");
   RankScript(plan).write(out);
   out.line("END_OF_TASK\n)");
-  start_ranks(plan, out);
+  const bool in_parts = size_of_srun_task(plan) > longest_word;
+  if (in_parts)
+    out.line(
+        "# Linux takes no word above 128 KiB.\nfabric_parts=()\n"
+        "for ((fabric_i = 0; fabric_i < ${#fabric_task}; fabric_i += 30000)); do fabric_parts+=(\"${fabric_task:fabric_i:30000}\"); done");
+  start_ranks(plan, in_parts, out);
   say_the_end(plan, out);
 }
 

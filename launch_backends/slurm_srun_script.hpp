@@ -2,6 +2,7 @@
 // fabric. A rank gets the same arguments, variables and folder as from an agent; what nobody is there to do is told before.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,5 +20,8 @@ std::vector<std::string> srun_cannot_promise(const Plan& plan);
 
 // A variable of this name cannot be given to a rank: bash keeps it for itself.
 bool is_kept_by_bash(std::string_view name);
+
+// Bytes of what each task of srun is told to do to become its rank, its arguments and variables included, quoted as they are.
+std::size_t size_of_srun_task(const Plan& plan);
 
 }  // namespace fabric

@@ -289,7 +289,7 @@ BOOST_AUTO_TEST_CASE(folders_and_images_have_to_be_there) {
 
 BOOST_AUTO_TEST_CASE(a_rank_that_is_told_too_much_is_refused_before) {
   const Folder folder;
-  folder.write("job.yaml", "fabric: 1\nbackend: slurm\naccelerator: cpu\nthreads: 1\nprogram: [hostname, " + std::string(120 << 10, 'x') +
+  folder.write("job.yaml", "fabric: 1\nbackend: slurm\naccelerator: cpu\nthreads: 1\nprogram: [hostname, " + std::string(1100 << 10, 'x') +
                                "]\nslurm: {shape: srun}\n");
   const ProgramRun run = run_fabric({"plan", "job.yaml"}, folder.path());
   BOOST_TEST(run.err.find("error[FAB5240]") != std::string::npos, run.err.substr(0, 1000));
