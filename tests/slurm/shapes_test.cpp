@@ -77,6 +77,17 @@ std::vector<std::string> variables_of(const fs::path& file, const fs::path& run)
 
 BOOST_AUTO_TEST_SUITE(slurm_shapes, *boost::unit_test::fixture<Slurm>())
 
+// Linux takes no word above 128 KiB, and quotes are four times as long where they are quoted.
+BOOST_AUTO_TEST_CASE(a_rank_is_told_more_than_one_word_can_be) {
+  if (Slurm::left_out()) return;
+  const std::string quotes(60 << 10, '\'');
+  const Job job("accelerator: cpu\nnum_nodes: 2\nslurm: {shape: srun}\nenv: {QUOTES: \"" + quotes +
+                "\"}\nprogram: [bash, -c, 'echo ${#1} ${#QUOTES} ${QUOTES:100:2} $RANK', bash, \"" + quotes + "\"]\n");
+  const ProgramResult result = job.fabric({"apply", "job.yaml"});
+  BOOST_TEST(result.status.shell_code() == 0, said(result));
+  for (int rank = 0; rank < 2; ++rank) BOOST_TEST(job.log(rank, rank) == "61440 61440 '' " + std::to_string(rank) + "\n");
+}
+
 BOOST_AUTO_TEST_CASE(sbatch_takes_every_script) {
   if (Slurm::left_out()) return;
   int scripts = 0;
