@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <optional>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
@@ -20,6 +21,8 @@ namespace {
 
 using namespace std::chrono_literals;
 using Clock = RunView::Clock;
+
+constexpr auto time_to_appear = 5s;  // for whoever is to carry it out, once it is told to stop
 
 volatile std::sig_atomic_t interrupts = 0;
 volatile std::sig_atomic_t last_interrupt = 0;
@@ -127,6 +130,7 @@ FollowEnd follow_run(const RunDirectory& run, RunView& view, RankFilter filter, 
   Clock::time_point starts_until{};
   Clock::time_point insist_at = Clock::time_point::max(), tell_again_at = Clock::time_point::max();
   std::string why_not_told;
+  std::optional<Clock::time_point> nobody_since;
   for (int passed_on = 0;;) {
     const RunStanding& stands = standing.look(closing);
     const bool last = !stands.goes_on;
@@ -147,7 +151,17 @@ FollowEnd follow_run(const RunDirectory& run, RunView& view, RankFilter filter, 
       tell_again_at = Clock::time_point::max();
       try {
         // Hurried only if the first was heard.
-        delivered |= stop_run(run, last_interrupt, delivered);
+        if (stop_run(run, last_interrupt, delivered)) {
+          delivered = true;
+        } else if (!delivered) {
+          // It was ordered on another machine, and may be about to begin there.
+          if (!nobody_since) nobody_since = Clock::now();
+          if (Clock::now() - *nobody_since > time_to_appear) {
+            say("nobody carries the run out, and it has not begun");
+            return {true, 0};
+          }
+          tell_again_at = Clock::now() + 500ms;
+        }
         if (delivered) insist_at = Clock::now() + time_to_insist;
       } catch (const std::runtime_error& error) {
         if (std::exchange(why_not_told, error.what()) != error.what())
