@@ -351,6 +351,23 @@ BOOST_AUTO_TEST_CASE(a_start_that_is_not_heard_of_is_no_success) {
   fs::remove(bashrc);
 }
 
+// An order that was not answered may still be carried out: who waits for it and is told to end does not wait for long.
+BOOST_AUTO_TEST_CASE(who_stops_a_run_that_never_began_is_let_go) {
+  if (Hosts::left_out()) return;
+  const Job job("ssh: {hosts: [h1, h2], controller: first_host}\nprogram: ['true']\n");
+  const ProgramResult first = job.fabric({"apply", "job.yaml"});
+  BOOST_TEST_REQUIRE(first.status.shell_code() == 0, said(first));
+  for (const char* file : {"status.json", "events.jsonl"}) fs::remove(job.run() / file);
+  write_text(job.run() / "controller.json", replaced(read_text(job.run() / "controller.json"), "\"begun\": true", "\"begun\": false"));
+  RunningCommand attach(Hosts::cluster(), Job::line({"attach", "--stop", "job"}), job.inside());
+  BOOST_TEST(attach.wait(seconds(3)).timed_out);
+  attach.signal(SIGINT);
+  const ProgramResult result = attach.wait(seconds(15));
+  BOOST_TEST(!result.timed_out);
+  BOOST_TEST(result.status.shell_code() == 125, said(result));
+  BOOST_TEST(has(result.output + result.errors, "it has not begun"), said(result));
+}
+
 BOOST_AUTO_TEST_CASE(a_first_host_that_comes_back_without_its_disk_has_lost_the_run) {
   if (Hosts::left_out()) return;
   const Afar afar(impatient + steady);
