@@ -10,6 +10,7 @@
 #include "cli/carry_out.hpp"
 #include "cli/planning.hpp"
 #include "cli/rank_filter.hpp"
+#include "compiler/resolve_auto.hpp"
 #include "schema/catalog.hpp"
 #include "schema/json.hpp"
 #include "schema/spelling.hpp"
@@ -342,9 +343,8 @@ void take_accelerate(const std::vector<std::string>& words, Draft& draft) {
 
 // Of hosts that ssh reaches each has its own environment.
 void keep_threads(const std::string& omp_num_threads, Value& job) {
-  const std::optional<std::int64_t> threads = number_in(omp_num_threads);
-  constexpr std::int64_t most = 4096;  // that a job may have
-  if (threads && *threads >= 1 && *threads <= most && !job.find("threads") && !job.find("ssh")) job.set("threads", *threads);
+  const std::optional<std::int64_t> threads = threads_in(omp_num_threads);
+  if (threads && !job.find("threads") && !job.find("ssh")) job.set("threads", *threads);
 }
 
 CommandLineJob read_words(const std::vector<std::string>& words) {

@@ -1,7 +1,6 @@
 #include "compiler/compile.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <string_view>
 
@@ -92,23 +91,20 @@ void check_the_rest(Value job, std::vector<Path> refused, const std::string& fol
 // Ranks would have it from here; of hosts that ssh reaches each has its own.
 void tell_of_inherited_threads(const JobSpec& job, const Plan& plan, const Outside& outside, Diagnostics& diagnostics) {
   constexpr std::string_view name = "OMP_NUM_THREADS";
-  constexpr std::int64_t most = 4096;  // as job.schema.json has it
   const std::string inherited = outside.environment ? outside.environment(std::string(name)) : "";
   if (inherited.empty() || !is_auto(job.threads) || job.backend == BackendName::ssh) return;
   if (!is_inherited(plan.groups.front().rank, name)) return;
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(inherited.data(), inherited.data() + inherited.size(), number);
-  const bool could_be = error == std::errc() && end == inherited.data() + inherited.size() && number >= 1 && number <= most;
-  if (could_be && number == plan.job.threads) return;
-  const std::string written = std::to_string(number);
+  const std::optional<std::int64_t> wanted = threads_in(inherited);
+  if (wanted == plan.job.threads) return;
+  const std::string written = std::to_string(wanted.value_or(0));
   diagnostics.add(
       {.severity = Severity::warning,
        .code = "FAB3052",
        .message = "OMP_NUM_THREADS is `" + inherited + "` in the environment, and each rank gets " + std::to_string(plan.job.threads),
        .at = Place(Path("threads")),
        .label = "chosen by fabric",
-       .help = could_be ? "`threads: " + written + "` in the job, or --set threads=" + written + ", keeps it"
-                        : "write `threads` in the job, or unset the variable"});
+       .help = wanted ? "`threads: " + written + "` in the job, or --set threads=" + written + ", keeps it"
+                      : "write `threads` in the job, or unset the variable"});
 }
 
 }  // namespace

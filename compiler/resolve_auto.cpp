@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <charconv>
 #include <numeric>
 
 #include "compiler/bind_cpus.hpp"
@@ -566,6 +567,15 @@ std::optional<Resolution> resolve_auto(const JobSpec& job, const Hardware& hardw
   std::vector<Machine> machines = machines_of(job, hardware, diagnostics);
   if (machines.empty()) return std::nullopt;
   return Resolver(job, std::move(machines), diagnostics, rules).run();
+}
+
+std::optional<std::int64_t> threads_in(std::string_view omp_num_threads) {
+  constexpr std::int64_t most = 4096;  // as job.schema.json has it
+  const char* const behind = omp_num_threads.data() + omp_num_threads.size();
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(omp_num_threads.data(), behind, number);
+  const bool good = error == std::errc() && end == behind && number >= 1 && number <= most;
+  return good ? std::optional(number) : std::nullopt;
 }
 
 }  // namespace fabric

@@ -2,8 +2,10 @@
 // decided before it: accelerator, devices, num_nodes, strategy, precision, binding, threads, process group, batch, data workers, address.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "schema/backend_rules.hpp"
@@ -32,5 +34,8 @@ struct Resolution {
 // nullopt if something asked for cannot be had on this hardware.
 std::optional<Resolution> resolve_auto(const JobSpec& job, const Hardware& hardware, Diagnostics& diagnostics,
                                        const BackendRules& rules = {});
+
+// The threads of a rank that OMP_NUM_THREADS of an environment asks for, if a job may have so many.
+std::optional<std::int64_t> threads_in(std::string_view omp_num_threads);
 
 }  // namespace fabric

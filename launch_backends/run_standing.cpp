@@ -2,7 +2,6 @@
 
 #include <poll.h>
 #include <signal.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -38,10 +37,9 @@ bool stop_elsewhere(const RunDirectory& run, const RunDirectory::Holder& holder,
   if (!conductor || conductor->pid != holder.pid)
     throw std::runtime_error("the run is conducted by process " + std::to_string(holder.pid) + " of " + holder.host() +
                              ", and only `fabric cancel` on that machine reaches it");
-  char host[256] = {};
-  gethostname(host, sizeof host - 1);
-  name_conductor(run.path(), new_conductor(std::string("asked to end, through the folder of the run, by `fabric cancel` on ") + host,
-                                           conductor->job, hurry ? Conductor::Aim::kills : Conductor::Aim::ends));
+  Conductor own = new_conductor("", conductor->job, hurry ? Conductor::Aim::kills : Conductor::Aim::ends);
+  own.what = "asked to end, through the folder of the run, by `fabric cancel` on " + own.host;
+  name_conductor(run.path(), own);
   return true;
 }
 

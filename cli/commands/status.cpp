@@ -153,9 +153,11 @@ int run_status(const Invocation& invocation) {
                           (!summary.standing.answered ? "; what is shown is of some time ago: " + sanitised(summary.standing.detail)
                                                       : ", process " + std::to_string(status.controller_pid)));
   else if (!summary.standing.detail.empty()) row("job", sanitised(summary.standing.detail));
-  else if (!over && status.controller_pid > 0)
+  else if (!over && status.controller_pid > 0) {
+    const RunDirectory::Holder holder = run.holder();
     row("controller",
-        "process " + std::to_string(status.controller_pid) + (run.holder().is_elsewhere() ? " on " + sanitised(run.holder().host()) : ""));
+        "process " + std::to_string(status.controller_pid) + (holder.is_elsewhere() ? " on " + sanitised(holder.host()) : ""));
+  }
   if (state.stalled) row("stalled", sanitised(text_in(state.stalled->detail, "message")));
   for (const std::string& note : state.notes) row("note", sanitised(note));
   if (!state.checkpoint.empty()) row("checkpoint", sanitised(shown_path(state.checkpoint)));
